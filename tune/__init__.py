@@ -1,0 +1,1 @@
+"""Search over any trial callable. Knows no pipeline and no model."""
