@@ -1,0 +1,89 @@
+"""A stage as data, its fingerprint, and the manifest that commits it. Knows no stage by name."""
+
+import importlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import reduce
+from importlib.metadata import version
+from typing import Any
+
+from cluster.fields import result_view
+from pipeline import digest
+from pipeline.config import RunConfig
+from pipeline.sections import Section
+from pipeline.stage import OUTSIDE_DIGEST, StageContext, StageFolder, folder_of
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One step of the journey: what it reads, and where its work and its view are found.
+
+    ``inputs`` are names of earlier stages, ``reads`` the sections or fields of the config (dotted), ``libraries`` the
+    distributions whose version may change what it writes. ``version`` goes up when its result changes for the same config.
+    """
+
+    name: str
+    package: str
+    version: int
+    inputs: tuple[str, ...]
+    reads: tuple[str, ...]
+    libraries: tuple[str, ...] = ()
+
+    def work(self) -> Callable[[StageContext], None]:
+        """The stage's ``job.run``, imported when it is needed."""
+        found: Callable[[StageContext], None] = importlib.import_module(f"pipeline.{self.package}.job").run
+        return found
+
+    def view(self) -> Callable[[StageFolder, dict[str, StageFolder]], Section | None]:
+        """The stage's ``view.section``."""
+        found: Callable[[StageFolder, dict[str, StageFolder]], Section | None]
+        found = importlib.import_module(f"pipeline.{self.package}.view").section
+        return found
+
+    def fingerprint(self, config: RunConfig, inputs: dict[str, str]) -> str:
+        """sha256 of all that decides the stage's result; ``inputs`` maps stage names to manifest digests."""
+        return digest.of_json(
+            {
+                "stage": self.name,
+                "version": self.version,
+                "config": {path: result_view(reduce(getattr, path.split("."), config)) for path in self.reads},
+                "inputs": {name: inputs[name] for name in self.inputs},
+                "libraries": {name: version(name) for name in self.libraries},
+            }
+        )
+
+
+def content_digest(content: dict[str, Any]) -> str:
+    """The stage's digest: its pieces' logical rows and its counts, nothing of time, host or path."""
+    return digest.of_json(content)
+
+
+def commit(stage: Stage, context: StageContext, observed: dict[str, Any]) -> str:
+    """Write the manifest, last of all, and return the digest. Scratch under ``work/`` is taken away first."""
+    folder = context.folder
+    for piece in folder.pieces("work/"):
+        folder.drop(piece)
+    pieces, total = [], 0
+    for name in folder.pieces():
+        record = folder.record(name)
+        assert record is not None
+        total += record["bytes"]
+        if not name.startswith(OUTSIDE_DIGEST):
+            pieces.append({"path": name, "rows": record["rows"], "sha256": record["sha256"]})
+    content = {"pieces": pieces, "counts": context.counts}
+    found = content_digest(content)
+    manifest = {
+        "schema": SCHEMA,
+        "stage": stage.name,
+        "version": stage.version,
+        "fingerprint": folder.fingerprint,
+        "digest": found,
+        "content": content,
+        "observed": {**observed, "bytes": total},
+    }
+    text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    folder.storage.put(f"{folder_of(stage.name)}/manifest.json", text.encode())
+    return found

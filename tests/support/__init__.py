@@ -1,0 +1,1 @@
+"""Fakes and tiny data that tests share."""
