@@ -1,0 +1,1 @@
+"""Tensor in, tensor out: the model, its losses and optimiser, one exact step, generation."""

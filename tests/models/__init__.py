@@ -1,0 +1,1 @@
+"""Tests of models: maths against closed forms, and bits against bits."""
