@@ -1,13 +1,13 @@
 """The exceptions that a person may meet, each with the exit code of the process.
 
-    FirstlightError              1  the run failed
-    ├── UserError                2  the user's mistake: field, value, rule, remedy
-    │   ├── ConfigError             a recipe, a TOML file or a --set
-    │   ├── SourceError             a source of text that is missing or unreadable
-    │   └── RunDirError             a run directory that cannot be used so
-    ├── CorruptPiece             1  a file whose checksum is not the recorded one
-    ├── StageFailed              1  a stage ended with an exception
-    └── Interrupted            130  Ctrl-C
+FirstlightError              1  the run failed
+├── UserError                2  the user's mistake: field, value, rule, remedy
+│   ├── ConfigError             a recipe, a TOML file or a --set
+│   ├── SourceError             a source of text that is missing or unreadable
+│   └── RunDirError             a run directory that cannot be used so
+├── CorruptPiece             1  a file whose checksum is not the recorded one
+├── StageFailed              1  a stage ended with an exception
+└── Interrupted            130  Ctrl-C
 """
 
 

@@ -88,7 +88,7 @@ def alive(storage: LocalStorage, epoch: int, holder: dict[str, Any]) -> bool:
     if storage.exists(f"lease/{epoch:06d}.released"):
         return False
     if holder["host"] == socket.gethostname():
-        return _process_start(holder["pid"]) == holder["start"]
+        return bool(_process_start(holder["pid"]) == holder["start"])
     try:
         return time.time() - float(storage.get(f"lease/{epoch:06d}.beat")) < DEAD_AFTER_S
     except FileNotFoundError:

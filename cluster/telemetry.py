@@ -77,7 +77,9 @@ class Terminal:
         )
         with Progress(*columns, console=Console(file=self.stream), transient=False) as live:
             task = live.add_task(label, total=total, rate="", facts="")
-            line = _Line(label, total, unit, lambda b: live.update(task, completed=b.done, rate=b.rate(), facts=b.said()))
+            line = _Line(
+                label, total, unit, lambda b: live.update(task, completed=b.done, rate=b.rate(), facts=b.said())
+            )
             yield line
 
     def _plain(self, label: str, total: float, unit: str) -> Iterator[Bar]:
@@ -114,4 +116,5 @@ class _Line:
         seconds = time.monotonic() - self._start
         left = seconds / self.done * (self.total - self.done) if self.done else 0
         end = f"in {seconds:.1f} s" if ended else f"about {left:.0f} s left"
-        return f"  {self.label}: {self.done:,.0f} of {self.total:,.0f} {self.unit}, {self.rate()}, {end}  {self.said()}".rstrip()
+        done = f"{self.done:,.0f} of {self.total:,.0f} {self.unit}"
+        return f"  {self.label}: {done}, {self.rate()}, {end}  {self.said()}".rstrip()

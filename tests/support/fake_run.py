@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pipeline.config import RunConfig
 from pipeline.lineage import Stage, commit
-from pipeline.sections import Chart, Example, Examples, Note, Section, StageView, Table
+from pipeline.sections import Cell, Chart, Example, Examples, Note, Section, StageView, Table
 from pipeline.stage import StageContext, StageFolder
 
 STAGES = (
@@ -78,7 +78,8 @@ def whole(folder: Path) -> FakeRun:
     """A run of four stages that went to its end, with one fault."""
     run = half(folder)
     run.event("fault", after=1.0, stage="pretrain", what="replica 1 was lost", paused_s=1.3)
-    run.stage(STAGES[2], {"metrics/steps.json": [4.1, 3.2]}, parameters=3_412_480, flops=2.38e13)
+    weights = {"tensors": [{"name": "embedding", "shape": [4096, 192]}, {"name": "rest", "shape": [2_626_048]}]}
+    run.stage(STAGES[2], {"metrics/steps.json": [4.1, 3.2], "model/manifest.json": weights}, flops=2.38e13)
     run.stage(STAGES[3], {"results.json": {"bits": 2.1}}, flops=9.0e11)
     run.event("run_done", after=1.0)
     return run
@@ -120,7 +121,8 @@ def _corpus(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
         return None
     steps = ["read", "clean", "filter", "exact_dup", "near_dup", "decontaminate"]
     kept = {"plays": 1_204, "chats": 10_907, "code": 9_310, "docs": 4_118, "questions": 21_800}
-    rows = [[name, *(round(n * (1 - 0.06 * i)) for i in range(len(steps)))] for name, n in kept.items()]
+    losses = range(len(steps))
+    rows: list[list[Cell]] = [[name, *(round(n * (1 - 0.06 * i)) for i in losses)] for name, n in kept.items()]
     near = Example(
         "chats/2c1f9e07a3b4 dropped at near_dup",
         {"reason": "near duplicate", "score": "0.91", "survivor": "chats/91ab77c00d1e"},
@@ -163,7 +165,7 @@ def _corpus(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
 
 def _tokens(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | None:
     shares = {"plays": (0.2, 0.201), "chats": (0.3, 0.299), "code": (0.2, 0.2), "docs": (0.3, 0.3)}
-    rows = [[name, asked, got] for name, (asked, got) in shares.items()]
+    rows: list[list[Cell]] = [[name, asked, got] for name, (asked, got) in shares.items()]
     return Section(
         "tokens",
         "Tokens and their mixture",

@@ -1,4 +1,4 @@
-"""A training task that needs no files: a small GPT on made-up tokens, with a held-out probe and slow steps on demand."""
+"""A training task that needs no files: a small GPT on made-up tokens, a held-out probe, slow steps on demand."""
 
 import time
 from typing import Any

@@ -1,0 +1,23 @@
+"""Fixtures for all tests: one local Ray cluster for the whole session, started by the first test that asks for it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cluster.config import MIB, ClusterConfig
+
+
+@pytest.fixture(scope="session")
+def ray_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A real cluster with 2 logical CPUs, shared by all tests marked ``ray``; its log folder."""
+    from cluster.connect import connect
+
+    logs = tmp_path_factory.mktemp("ray_session")
+    home = pytest.MonkeyPatch()
+    home.setenv("FIRSTLIGHT_HOME", str(tmp_path_factory.mktemp("home")))
+    try:
+        with connect(ClusterConfig(cpus=2, object_store_bytes=200 * MIB), str(logs), redirect=False):
+            yield logs
+    finally:
+        home.undo()
