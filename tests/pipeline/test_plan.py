@@ -1,0 +1,98 @@
+import json
+import subprocess
+import sys
+
+import pytest
+
+from pipeline import costs
+from pipeline.plan import compute_optimal, make_plan, measure_rate, print_plan
+from pipeline.recipes import load
+from pipeline.stages import NAMES
+
+
+def test_the_plan_is_the_config_by_arithmetic() -> None:
+    config = load("tiny", [])
+    plan = make_plan(config, 5e10)
+    assert plan.parameters == config.model.parameters()
+    assert tuple(plan.seconds) == NAMES
+    made = plan.tokens["pretrain"]
+    assert config.pretrain.tokens <= made < config.pretrain.tokens + config.model.context
+    scored = config.pretrain.curve_points * config.pretrain.curve_windows * config.model.context
+    assert plan.flops["pretrain"] == pytest.approx((made + scored / 3) * config.model.flops_per_token())
+    assert plan == make_plan(config, 5e10)
+
+
+def test_steps_follow_the_batch_schedule() -> None:
+    assert costs.steps_of(256 * 80, 256, ((0.0, 8),)).steps == 10
+    assert costs.steps_of(256 * 80, 256, ((0.0, 8), (0.5, 16))).steps == 5 + 3
+
+
+def test_the_search_halves_its_trials() -> None:
+    sets = ["search.rungs=[1000, 3000, 9000]", "search.reduction=3"]
+    config = load("tiny", sets)
+    first = len(config.search.peak_lrs) * len(config.search.batches)
+    second = -(-first // 3)
+    assert costs.trials_by_rung(config) == [first, second, -(-second // 3)]
+    planned = make_plan(config, 1e10).tokens["search"]
+    assert planned == sum(n * t for n, t in zip(costs.trials_by_rung(config), config.search.rungs, strict=True))
+    off = make_plan(load("tiny", [*sets, "search.enabled=false"]), 1e10)
+    assert "search" not in off.flops
+    assert off.seconds["search"] == 0
+
+
+def test_twice_the_rate_takes_less_time_but_not_the_fixed_costs() -> None:
+    config = load("tiny", [])
+    slow, fast = make_plan(config, 1e10).seconds, make_plan(config, 2e10).seconds
+    assert slow["pretrain"] / 2 < fast["pretrain"] < slow["pretrain"]
+    assert fast["corpus"] == slow["corpus"]
+
+
+def test_more_replicas_take_more_memory_and_change_no_flops() -> None:
+    two, four = (make_plan(load("tiny", [f"pretrain.replicas={n}"]), 1e10) for n in (2, 4))
+    assert four.flops == two.flops
+    assert four.peaks["pretrain"] > two.peaks["pretrain"]
+    assert two.memory_bytes == max(two.peaks.values())
+
+
+def test_an_unmeasured_rate_is_said_to_be_one() -> None:
+    plan = make_plan(load("tiny", []), None)
+    assert not plan.measured_rate
+    assert "assumed, not measured" in plan.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("flops", "parameters", "tokens"),
+    [
+        (1e18, 8.0532e7, 2.0696e9),
+        (1e20, 8.5348e8, 1.9528e10),
+        (1e22, 9.0452e9, 1.8426e11),
+        (1e25, 3.1207e11, 5.3407e12),
+    ],
+)
+def test_the_refit_of_arxiv_2404_10102(flops: float, parameters: float, tokens: float) -> None:
+    found = compute_optimal(flops)
+    assert found == pytest.approx((parameters, tokens), rel=1e-3)
+    assert 6 * found[0] * found[1] == pytest.approx(flops)
+
+
+def test_the_plan_is_kept_and_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    plan = make_plan(load("tiny", []), 5e10)
+    kept = json.loads(json.dumps(plan.to_json()))
+    assert {"parameters", "flops", "seconds", "memory_bytes", "tokens", "rate_flops"} <= set(kept)
+    print_plan(plan)
+    shown = capsys.readouterr().out
+    assert max(len(line) for line in shown.splitlines()) <= 80
+    assert "evaluate@pretrain" in shown
+
+
+def test_the_probe_measures_and_leaves_the_threads_alone() -> None:
+    import torch
+
+    before = torch.get_num_threads()
+    assert measure_rate(1) > 1e8
+    assert torch.get_num_threads() == before
+
+
+def test_planning_loads_no_torch() -> None:
+    code = "import sys, pipeline.plan, pipeline.report; sys.exit('torch' in sys.modules or 'ray' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
