@@ -21,7 +21,7 @@ SCHEMA = 1
 class Stage:
     """One step of the journey: what it reads, and where its work and its view are found.
 
-    ``inputs`` are names of earlier stages, ``reads`` the sections or fields of the config (dotted), ``libraries`` the
+    ``inputs`` are names of earlier stages, ``reads`` the sections or fields of the config, ``libraries`` the
     distributions whose version may change what it writes. ``version`` goes up when its result changes for the same config.
     """
 
@@ -66,6 +66,7 @@ def commit(stage: Stage, context: StageContext, observed: dict[str, Any]) -> str
     folder = context.folder
     for piece in folder.pieces("work/"):
         folder.drop(piece)
+    folder.storage.delete_folder(folder.key("work"))
     pieces, total = [], 0
     for name in folder.pieces():
         record = folder.record(name)

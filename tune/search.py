@@ -36,6 +36,9 @@ class _Told(Callback):
     def __init__(self, told: Callable[[int, float], None]) -> None:
         self._told = told
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {}  # Ray Tune keeps a copy of its run config; a terminal does not travel
+
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         self._told(trial.config["trial"]["id"], float(trial.last_result.get("loss", math.nan)))
 
@@ -83,7 +86,11 @@ def successive_halving(
         results = tuner.fit()
         if results.errors:
             raise RuntimeError(f"a trial of rung {number} failed: {results.errors[0]}") from results.errors[0]
-        losses = {r.config["trial"]["id"]: r.metrics["loss"] for r in results if r.config and r.metrics}
+        losses = {
+            r.config["trial"]["id"]: r.metrics["loss"]
+            for r in map(results.__getitem__, range(len(results)))
+            if r.config and r.metrics
+        }
         keep = survivors(losses, reduction if number < len(budgets) - 1 else len(losses))
         rungs.append(Rung(budget, dict(sorted(losses.items())), keep))
         alive = [t for t in alive if t.id in keep]

@@ -1,0 +1,150 @@
+"""The config of a whole run, from a recipe, a TOML file and --set. Schemas only: no torch, no ray, no pyarrow."""
+
+import difflib
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ValidationError, model_validator
+
+from cluster.config import ClusterConfig
+from cluster.errors import ConfigError
+from cluster.fields import Config, execution, result
+from models.config import GPTConfig, OptimConfig
+from pipeline.corpus.config import CorpusConfig
+from pipeline.evaluate.config import EvaluateConfig
+from pipeline.export.config import ExportConfig
+from pipeline.finetune.config import FinetuneConfig
+from pipeline.pretrain.config import BatchStages, PretrainConfig
+from pipeline.reward.config import RewardConfig
+from pipeline.rlhf.config import RlhfConfig
+from pipeline.search.config import SearchConfig
+from pipeline.tokens.config import TokensConfig
+
+
+class RunConfig(Config):
+    """Everything that a run is told. A stage's fingerprint covers the result fields of the sections it reads."""
+
+    recipe: str = execution(..., "Name of the recipe that this config began as", unit="none")
+    seed: int = result(1, "Seed of every random choice", unit="none", ge=0, lt=2**31)
+    model: GPTConfig = result(..., "Shape of the model", unit="none")
+    optim: OptimConfig = result(..., "Optimiser of pretraining; the search chooses its peak rate", unit="none")
+    corpus: CorpusConfig = result(..., "Sources and cleaning", unit="none")
+    tokens: TokensConfig = result(..., "Tokeniser, mixture and pieces", unit="none")
+    search: SearchConfig = result(..., "Hyper-parameter search", unit="none")
+    pretrain: PretrainConfig = result(..., "Pretraining", unit="none")
+    evaluate: EvaluateConfig = result(..., "Evaluation", unit="none")
+    finetune: FinetuneConfig = result(..., "Instruction tuning", unit="none")
+    reward: RewardConfig = result(..., "Reward model", unit="none")
+    rlhf: RlhfConfig = result(..., "Reinforcement learning from the reward", unit="none")
+    export: ExportConfig = result(..., "Export", unit="none")
+    cluster: ClusterConfig = execution(..., "Where the run executes", unit="none")
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.model.vocab_size != self.tokens.vocab_size:
+            raise ConfigError(
+                "model.vocab_size",
+                self.model.vocab_size,
+                f"equal to tokens.vocab_size = {self.tokens.vocab_size}",
+                "Change both",
+            )
+        shards = self.pretrain.logical_shards
+        schedules = {"pretrain.batch": self.pretrain.batch}
+        schedules |= {f"search.batches[{i}]": b for i, b in enumerate(self.search.batches)}
+        for name, schedule in schedules.items():
+            check_batch(name, schedule, shards)
+        if self.pretrain.replicas > shards:
+            raise ConfigError(
+                "pretrain.replicas",
+                self.pretrain.replicas,
+                f"at most pretrain.logical_shards = {shards}, since a replica takes whole shards",
+                "Ask for fewer replicas, or raise logical_shards (that changes the result)",
+            )
+        return self
+
+
+def check_batch(name: str, schedule: BatchStages, shards: int) -> None:
+    """Raise ConfigError unless a batch schedule begins at 0, goes up in fraction, and the shards divide it."""
+    starts = [start for start, _ in schedule]
+    if starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
+        raise ConfigError(name, schedule, "token fractions begin at 0.0 and go up below 1.0", "Sort the pairs")
+    for _, sequences in schedule:
+        if sequences <= 0 or sequences % shards:
+            raise ConfigError(
+                name,
+                sequences,
+                f"a batch is a multiple of pretrain.logical_shards = {shards}",
+                f"Take {max(shards, round(sequences / shards) * shards)}, or other logical_shards",
+            )
+
+
+def override(values: dict[str, Any], path: str, value: object) -> None:
+    """Set one dotted path in nested plain data."""
+    *folders, last = path.split(".")
+    for name in folders:
+        child = values.setdefault(name, {})
+        if not isinstance(child, dict):
+            raise ConfigError("--set", path, f"{name} is a value, not a section", "Name the field itself")
+        values = child
+    values[last] = value
+
+
+def parse_set(text: str) -> tuple[str, object]:
+    """``a.b=c`` with c as a TOML value, or as plain text where it is none."""
+    path, equals, raw = text.partition("=")
+    if not equals or not path.strip():
+        raise ConfigError("--set", text, "is written a.b=value", "Example: --set pretrain.tokens=500000")
+    try:
+        return path.strip(), tomllib.loads(f"v = {raw}")["v"]
+    except tomllib.TOMLDecodeError:
+        return path.strip(), raw
+
+
+def merge(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Nested plain data, the second over the first; lists are replaced whole."""
+    out = dict(base)
+    for key, value in over.items():
+        old = out.get(key)
+        out[key] = merge(old, value) if isinstance(old, dict) and isinstance(value, Mapping) else value
+    return out
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as plain data. Raises ConfigError with its line where it is malformed."""
+    try:
+        return tomllib.loads(path.read_text())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError("RECIPE", str(path), f"not a TOML file: {error}", "Mend that line") from error
+
+
+def build(values: Mapping[str, Any]) -> RunConfig:
+    """Plain data to a checked config. Raises ConfigError that names field, value, rule and remedy."""
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise _explain(error) from error
+
+
+def _explain(error: ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    field = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _fields_at(first["loc"][:-1])
+        close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
+        remedy = f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known)}"
+        return ConfigError(field, first["input"], "there is no such field", remedy)
+    rule = first["msg"][0].lower() + first["msg"][1:]
+    more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
+    return ConfigError(field, first["input"], rule, f"Change it in the recipe or with --set {field}=...{more}")
+
+
+def _fields_at(path: tuple[int | str, ...]) -> list[str]:
+    kind: type[BaseModel] = RunConfig
+    for name in path:
+        found = kind.model_fields.get(str(name))
+        if found is None or not isinstance(found.annotation, type) or not issubclass(found.annotation, BaseModel):
+            break
+        kind = found.annotation
+    return list(kind.model_fields)

@@ -1,0 +1,1 @@
+"""Stage pretrain: the exact step on elastic replicas."""

@@ -1,0 +1,1 @@
+"""Stage search: peak learning rate and batch schedule, by synchronous halving."""

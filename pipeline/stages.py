@@ -1,0 +1,50 @@
+"""The journey: every stage in order, with its inputs and the config that it reads. Imports no stage until it runs."""
+
+from pipeline.lineage import Stage
+from pipeline.report import Summary
+from pipeline.sections import StageView
+from pipeline.stage import folder_of
+
+_TRAIN = ("torch", "numpy", "tokenizers")
+_SHARDS = "pretrain.logical_shards"
+
+
+def _evaluate(stage: str) -> Stage:
+    inputs = ("corpus", "tokens", stage)
+    return Stage(f"evaluate@{stage}", "evaluate", 1, inputs, ("seed", "model", "evaluate"), _TRAIN)
+
+
+JOURNEY: tuple[Stage, ...] = (
+    Stage("corpus", "corpus", 1, (), ("seed", "corpus"), ("ftfy", "emoji", "datasketch", "xxhash", "numpy")),
+    Stage("tokens", "tokens", 1, ("corpus",), ("seed", "tokens"), ("tokenizers", "numpy")),
+    Stage("search", "search", 1, ("tokens",), ("seed", "model", "optim", "search", _SHARDS), _TRAIN),
+    Stage("pretrain", "pretrain", 1, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN),
+    _evaluate("pretrain"),
+    Stage("finetune", "finetune", 1, ("corpus", "tokens", "pretrain"), ("seed", "model", "finetune"), _TRAIN),
+    _evaluate("finetune"),
+    Stage("reward", "reward", 1, ("corpus", "tokens", "pretrain", "finetune"), ("seed", "model", "reward"), _TRAIN),
+    Stage("rlhf", "rlhf", 1, ("corpus", "tokens", "finetune", "reward"), ("seed", "model", "rlhf"), _TRAIN),
+    _evaluate("rlhf"),
+    Stage(
+        "export",
+        "export",
+        1,
+        ("corpus", "tokens", "pretrain", "finetune", "rlhf", "evaluate@pretrain", "evaluate@finetune", "evaluate@rlhf"),
+        ("seed", "model", "export"),
+        (*_TRAIN, "safetensors"),
+    ),
+)
+
+NAMES: tuple[str, ...] = tuple(stage.name for stage in JOURNEY)
+
+
+def views() -> list[StageView]:
+    """How the report reaches each stage."""
+    return [StageView(s.name, folder_of(s.name), s.view(), s.inputs) for s in JOURNEY]
+
+
+def summaries() -> list[Summary]:
+    """Sections over several stages: the three models side by side."""
+    from pipeline.evaluate.view import comparison
+
+    return [comparison]
