@@ -1,0 +1,1 @@
+"""Raw sources to kept, held-out and dropped documents, and evaluation items."""

@@ -1,0 +1,93 @@
+"""The row types of a corpus: a document, a dropped document, and their names. Knows no source, no rule and no file.
+
+A document is ``id, source, text, meta``. Its id is a hash of its source's name and its raw record, so neither a path
+nor an order can change it, and everything random about a document is derived from that id.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from typing import Any, TypedDict, final
+
+STEPS = ("read", "clean", "filter", "exact_dup", "split", "near_dup", "decontaminate")
+"""The steps in order. ``split`` moves documents to the held-out set; each of the others may drop some."""
+
+DROPPED_TEXT_CHARACTERS = 2_000
+
+
+class Turn(TypedDict):
+    """What one speaker says at a time; ``who`` is 0 for the first to speak."""
+
+    who: int
+    text: str
+
+
+@final
+class Row(TypedDict):
+    """One document."""
+
+    id: str
+    source: str
+    text: str
+    meta: str
+
+
+@final
+class Drop(TypedDict):
+    """Why a document is not in the training text: the step, its reason and score, and the document that it repeats."""
+
+    id: str
+    source: str
+    step: str
+    reason: str
+    score: float
+    partner: str
+    text: str
+
+
+def document_id(source: str, record: bytes) -> str:
+    """128 bits of blake2b over the source's name and the raw record, in hex."""
+    return begin_id(source, record).hexdigest()
+
+
+def begin_id(source: str, record: bytes = b"") -> "hashlib.blake2b":
+    """The running hash of an id, for a record that is too long to hold."""
+    return hashlib.blake2b(source.encode() + b"\0" + record, digest_size=16)
+
+
+def fraction(document: str, salt: str) -> float:
+    """A number in [0, 1) that depends on the document's id and on what it is for, and on nothing else."""
+    digest = hashlib.blake2b(f"{salt}\0{document}".encode(), digest_size=8).digest()
+    return (int.from_bytes(digest) >> 11) / 2**53
+
+
+def piece_of(document: str, pieces: int) -> int:
+    """The number of the piece, of so many, that a document belongs to; ids sort in the order of their pieces."""
+    return int(document[:12], 16) * pieces >> 48
+
+
+def piece(prefix: str, number: int) -> str:
+    """``kept``, 3 -> ``kept/00003.parquet``."""
+    return f"{prefix}/{number:05d}.parquet"
+
+
+def facts_of(meta: str) -> dict[str, Any]:
+    """The facts beside a text."""
+    facts: dict[str, Any] = json.loads(meta) if meta else {}
+    return facts
+
+
+def turns_of(meta: str) -> list[Turn]:
+    """The turns of a conversation; none where the document is not one."""
+    turns: list[Turn] = facts_of(meta).get("turns", [])
+    return turns
+
+
+def pack_meta(**facts: Any) -> str:
+    """Facts beside the text, as JSON with sorted keys; an empty string where there are none."""
+    return json.dumps(facts, sort_keys=True, ensure_ascii=False) if facts else ""
+
+
+def render(turns: Sequence[Turn]) -> str:
+    """A conversation as text: each turn begins with its speaker's letter."""
+    return "\n".join(f"{chr(ord('A') + turn['who'] % 26)}: {turn['text']}" for turn in turns)

@@ -1,0 +1,107 @@
+"""Reads what the tokens stage wrote, for people: sizes, lengths, use of the vocabulary. No torch."""
+
+from typing import Any
+
+import numpy as np
+
+from models.tokenizer import Tokenizer
+from pipeline.sections import Cell, Chart, Table
+from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import DTYPE
+
+LONGEST = 24
+
+
+def sizes_table(index: dict[str, dict[str, dict[str, Any]]]) -> Table:
+    """One row for each split and source."""
+    body: list[list[Cell]] = []
+    for split, sources in sorted(index.items(), reverse=True):
+        for source, facts in sources.items():
+            ratio = round(facts["bytes"] / max(1, facts["tokens"]), 3)
+            body.append([split, source, facts["documents"], facts["bytes"], facts["tokens"], ratio])
+    columns = ["split", "source", "documents", "bytes", "tokens", "bytes a token"]
+    return Table("Encoded text", columns, body, "Each document is closed by one token, which is counted.")
+
+
+def mixture_table(mixture: dict[str, Any]) -> Table:
+    """Natural, asked and got shares of the sources."""
+    body: list[list[Cell]] = [
+        [source, mixture["weights"][source], facts["natural"], facts["asked"], facts["got"], round(facts["epochs"], 3)]
+        for source, facts in mixture["sources"].items()
+    ]
+    note = (
+        f"Asked: proportional to weight x tokens ** (1 / {mixture['temperature']:g}). Got: in whole samples, no source "
+        f"more than {mixture['max_epochs']:g} times; here over {mixture['total']:,} tokens, as many as there are."
+    )
+    return Table("Mixture", ["source", "weight", "natural share", "asked", "got", "passes"], body, note)
+
+
+def mixture_chart(mixture: dict[str, Any]) -> Chart:
+    """The same shares side by side."""
+    sources = mixture["sources"]
+    names = (("natural", "natural"), ("asked", "asked"), ("got", "got"))
+    series = {name: [(float(i), facts[key]) for i, facts in enumerate(sources.values())] for name, key in names}
+    return Chart("Shares of the mixture", series, x="source", y="share", kind="bar", labels=list(sources))
+
+
+def lengths(
+    folder: StageFolder, index: dict[str, dict[str, dict[str, Any]]]
+) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
+    """Tokens of each training document, by source."""
+    found = {}
+    for source, facts in index["train"].items():
+        parts = []
+        for piece in facts["pieces"]:
+            ends = np.flatnonzero(_tokens(folder, piece) == Tokenizer.end_id)
+            parts.append(np.diff(ends, prepend=-1))
+        found[source] = np.concatenate(parts)
+    return found
+
+
+def lengths_table(found: dict[str, np.ndarray[Any, np.dtype[Any]]]) -> Table:
+    """Quantiles of the lengths of documents."""
+    quantiles = (0.1, 0.5, 0.9, 1.0)
+    body: list[list[Cell]] = [
+        [source, *(int(q) for q in np.quantile(length, quantiles, method="lower"))] for source, length in found.items()
+    ]
+    return Table("Tokens of a training document", ["source", "10 %", "median", "90 %", "longest"], body)
+
+
+def lengths_chart(found: dict[str, np.ndarray[Any, np.dtype[Any]]]) -> Chart:
+    """How many documents have between 2^k and 2^(k+1) tokens."""
+    series = {}
+    for source, length in found.items():
+        count = np.bincount(np.log2(np.maximum(length, 1)).astype(np.int64))
+        series[source] = [(float(2**k), float(n)) for k, n in enumerate(count) if n]
+    return Chart("Documents by length", series, x="tokens, from", y="documents", log_x=True, log_y=True)
+
+
+def vocabulary_table(folder: StageFolder, index: dict[str, dict[str, dict[str, Any]]], size: int) -> Table:
+    """How much of the vocabulary each source uses, and how evenly."""
+    body: list[list[Cell]] = []
+    for source, facts in index["train"].items():
+        count = sum(np.bincount(_tokens(folder, piece), minlength=size) for piece in facts["pieces"])
+        ranked = np.sort(np.asarray(count))[::-1]
+        top = round(float(ranked[:100].sum() / max(1, ranked.sum())), 4)
+        bytes_a_token = round(facts["bytes"] / max(1, facts["tokens"]), 3)
+        body.append([source, bytes_a_token, int((ranked > 0).sum()), round(float((ranked > 0).mean()), 4), top])
+    columns = ["source", "bytes a token", "ids used", "share of the vocabulary", "text in the 100 commonest"]
+    return Table("Use of the vocabulary", columns, body, f"The vocabulary has {size:,} ids.")
+
+
+def longest_table(tokenizer: Tokenizer) -> Table:
+    """The tokens that stand for most characters."""
+    texts = sorted(
+        ((tokenizer.decode([i]), i) for i in range(4, tokenizer.vocab_size)), key=lambda p: (-len(p[0]), p[1])
+    )
+    body: list[list[Cell]] = [[i, len(text), repr(text)] for text, i in texts[:LONGEST]]
+    return Table("Longest tokens", ["id", "characters", "text"], body)
+
+
+def load_tokenizer(folder: StageFolder) -> Tokenizer:
+    """The stage's tokeniser."""
+    return Tokenizer.load(folder.read_bytes("tokenizer.json").decode())
+
+
+def _tokens(folder: StageFolder, piece: str) -> np.ndarray[Any, np.dtype[Any]]:
+    return np.frombuffer(folder.read_bytes(piece), DTYPE)

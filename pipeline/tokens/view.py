@@ -1,0 +1,29 @@
+"""The tokens stage's files as a section of the report."""
+
+from pipeline.sections import Block, Section
+from pipeline.stage import StageFolder
+from pipeline.tokens import look
+
+
+def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | None:
+    """Sizes, mixture and lengths; None before the mixture stands."""
+    if not (folder.done("index.json") and folder.done("mixture.json")):
+        return None
+    index, mixture = folder.read_json("index.json"), folder.read_json("mixture.json")
+    found = look.lengths(folder, index)
+    tokens = sum(facts["tokens"] for facts in index["train"].values())
+    size = sum(facts["bytes"] for facts in index["train"].values())
+    vocabulary = look.load_tokenizer(folder).vocab_size
+    lead = (
+        f"{tokens:,} training tokens from {size / 1e6:.1f} MB: {size / max(1, tokens):.2f} bytes a token with a "
+        f"vocabulary of {vocabulary:,}."
+    )
+    blocks: list[Block] = [
+        look.sizes_table(index),
+        look.mixture_table(mixture),
+        look.mixture_chart(mixture),
+        look.lengths_table(found),
+        look.lengths_chart(found),
+    ]
+    headline = [("training tokens", f"{tokens:,}"), ("bytes a token", f"{size / max(1, tokens):.2f}")]
+    return Section("tokens", "Tokens", lead, blocks, headline)

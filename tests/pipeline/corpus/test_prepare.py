@@ -1,0 +1,198 @@
+"""The whole corpus stage on the tiny corpus, run by a loop instead of Ray."""
+
+import random
+import shutil
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from cluster.errors import CorruptPiece, UserError
+from pipeline import rows
+from pipeline.config import RunConfig
+from pipeline.corpus import inspect, items, view, work
+from pipeline.corpus.config import CorpusConfig
+from pipeline.corpus.prepare import Task, prepare
+from pipeline.sections import Examples
+from pipeline.stage import StageFolder
+from tests.support import corpus
+from tests.support.context import Heard, context
+
+
+def make(
+    run: Path, config: CorpusConfig, *, shuffle: int = 0, stop_after: int = 10**9
+) -> tuple[StageFolder, Heard, dict[str, Any]]:
+    """Run the stage; ``stop_after`` so many tasks it dies."""
+    ctx, heard = context(str(run), "corpus", cast(RunConfig, SimpleNamespace(corpus=config)))
+    done = 0
+
+    def loop(label: str, function: str, tasks: list[Task], unit: str) -> None:
+        nonlocal done
+        order = list(tasks)
+        random.Random(shuffle).shuffle(order)
+        for task in order:
+            if not ctx.folder.done(task.name):
+                if done == stop_after:
+                    raise KeyboardInterrupt
+                getattr(work, function)(ctx.folder, config, **task.arguments)
+                done += 1
+
+    prepare(ctx, loop)
+    return ctx.folder, heard, {**ctx.counts, "tasks": done}
+
+
+def said(folder: StageFolder) -> dict[str, str]:
+    """What the pieces outside the scratch say."""
+    found = {piece: folder.record(piece) for piece in folder.pieces() if not piece.startswith("work/")}
+    return {piece: str(record and record["sha256"]) for piece, record in found.items()}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("files")
+
+
+@pytest.fixture(scope="module")
+def config(files: Path) -> CorpusConfig:
+    return corpus.config(files)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory, config: CorpusConfig) -> tuple[StageFolder, dict[str, Any]]:
+    folder, _, counts = make(tmp_path_factory.mktemp("run"), config)
+    return folder, counts
+
+
+def read(folder: StageFolder, prefix: str) -> list[dict[str, Any]]:
+    return [row for piece in folder.pieces(f"{prefix}/") for row in folder.read_table(piece).to_pylist()]
+
+
+def test_nothing_is_lost_or_counted_twice(made: tuple[StageFolder, dict[str, Any]], config: CorpusConfig) -> None:
+    folder, counts = made
+    kept, held, dropped = (read(folder, prefix) for prefix in ("kept", "heldout", "dropped"))
+    funnel = folder.read_json("funnel.json")
+    found = sum(s["read"]["documents"] + sum(s["read"]["dropped"].values()) for s in funnel.values())
+    assert len(kept) + len(held) + len(dropped) == found == 458
+    assert counts["kept"] == {"documents": len(kept), "bytes": sum(len(row["text"].encode()) for row in kept)}
+    assert counts["dropped"] == len(dropped) and counts["heldout"]["documents"] == len(held)
+    for rows_of, step in ((kept, "decontaminate"),):
+        by_source = Counter(row["source"] for row in rows_of)
+        assert {s: steps[step]["documents"] for s, steps in funnel.items()} == {s: by_source[s] for s in funnel}
+    by_reason = Counter((row["source"], row["step"], row["reason"]) for row in dropped)
+    told = {
+        (s, step, r): n
+        for s, st in funnel.items()
+        for step in st
+        for r, n in st[step]["dropped"].items()
+        if step != "split"
+    }
+    assert told == dict(by_reason)
+    for piece in [*folder.pieces("kept/"), *folder.pieces("heldout/"), *folder.pieces("dropped/")]:
+        ids = folder.read_table(piece)["id"].to_pylist()
+        assert ids == sorted(ids) and {rows.piece_of(i, config.pieces) for i in ids} <= {int(piece[-13:-8])}
+
+
+def test_each_kind_of_bad_document_has_its_reason(made: tuple[StageFolder, dict[str, Any]]) -> None:
+    folder, _ = made
+    dropped = read(folder, "dropped")
+    reasons = Counter((row["step"], row["reason"]) for row in dropped)
+    assert reasons["read", "invalid_utf8"] == 2 and reasons["read", "too_long"] == 1
+    assert reasons["filter", "one_speaker"] == 11 and reasons["filter", "foreign_script"] == 24
+    assert reasons["filter", "table"] >= 1 and reasons["exact_dup", "same_text"] >= 3
+    assert reasons["near_dup", "similar_text"] >= 5
+    kept = {row["id"] for row in [*read(folder, "kept"), *read(folder, "heldout")]}
+    everything = kept | {row["id"] for row in dropped}
+    for row in dropped:
+        if row["step"] in ("exact_dup", "near_dup", "decontaminate"):
+            assert row["partner"] in everything and row["score"] > 0
+    assert {row["partner"] for row in dropped if row["step"] == "decontaminate"} <= {
+        r["id"] for r in read(folder, "heldout")
+    }
+
+
+def test_no_held_out_passage_is_in_the_training_text(made: tuple[StageFolder, dict[str, Any]]) -> None:
+    folder, counts = made
+    training = "\0".join(" ".join(row["text"].split()) for row in read(folder, "kept"))
+    asked = [*folder.read_jsonl("items/choice.jsonl"), *folder.read_jsonl("items/cloze.jsonl")]
+    assert len(asked) == counts["items"]["choice"] + counts["items"]["cloze"] >= 60
+    assert not [item["id"] for item in asked if " ".join(item["context"].split()) in training]
+    assert len(asked[0].get("choices", range(4))) == items.CHOICES
+
+
+def test_order_of_tasks_grouping_and_file_names_do_not_show(
+    made: tuple[StageFolder, dict[str, Any]], config: CorpusConfig, files: Path, tmp_path: Path
+) -> None:
+    other = tmp_path / "files"
+    shutil.copytree(files, other)
+    for i, path in enumerate(sorted((other / "code").iterdir(), reverse=True)):
+        path.rename(path.with_name(f"renamed_{i:03d}.py"))
+    moved = tuple(
+        s.model_copy(update={"path": s.path.replace(str(files), str(other))}) for s in reversed(config.sources)
+    )
+    changed = config.model_copy(update={"sources": moved, "group_bytes": 9_000})
+    folder, _, counts = make(tmp_path / "run", changed, shuffle=7)
+    assert said(folder) == said(made[0])
+    assert {**counts, "tasks": 0} == {**made[1], "tasks": 0}
+
+
+def test_a_killed_stage_goes_on_with_the_pieces_that_stand(
+    made: tuple[StageFolder, dict[str, Any]], config: CorpusConfig, tmp_path: Path
+) -> None:
+    total = 0
+    for stop in (3, 8, 2):
+        with pytest.raises(KeyboardInterrupt):
+            make(tmp_path, config, stop_after=stop)
+        total += stop
+    folder, _, counts = make(tmp_path, config)
+    assert total + counts["tasks"] == made[1]["tasks"]
+    assert said(folder) == said(made[0])
+
+
+def test_a_corrupted_piece_is_told(config: CorpusConfig, tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, config, stop_after=14)
+    folder = StageFolder.open(str(tmp_path), "corpus")
+    path = folder.local(folder.pieces("work/keys/")[0])
+    path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(CorruptPiece, match="work/keys"):
+        make(tmp_path, config)
+
+
+def test_no_text_left_is_an_error_of_the_user(config: CorpusConfig, tmp_path: Path) -> None:
+    strict = config.model_copy(update={"filters": config.filters.model_copy(update={"min_words": 10**6})})
+    with pytest.raises(UserError, match="no document is left"):
+        make(tmp_path, strict)
+
+
+def test_without_dedup_near_duplicates_stay(
+    config: CorpusConfig, made: tuple[StageFolder, dict[str, Any]], tmp_path: Path
+) -> None:
+    off = config.model_copy(update={"dedup": config.dedup.model_copy(update={"enabled": False})})
+    folder, _, _ = make(tmp_path, off)
+    assert not [row for row in read(folder, "dropped") if row["step"] == "near_dup"]
+    assert len(read(folder, "kept")) > len(read(made[0], "kept"))
+
+
+def test_the_report_and_inspect_show_drops_beside_their_partners(made: tuple[StageFolder, dict[str, Any]]) -> None:
+    folder, _ = made
+    section = view.section(folder, {})
+    assert section is not None and "held out" in section.lead
+    look = inspect.inspect(folder, "near_dup", None, 4)
+    (block,) = look.blocks
+    assert isinstance(block, Examples) and len(block.items) == 4
+    assert all(example.partner and example.fields["score"] for example in block.items)
+    assert len(inspect.inspect(folder).blocks) == 2
+    assert inspect.inspect(folder, "kept", "docs", 2).lead == "2 documents of step kept, source docs."
+    with pytest.raises(UserError, match="--step"):
+        inspect.inspect(folder, "nearly")
+    with pytest.raises(UserError, match="--source"):
+        inspect.inspect(folder, None, "books")
+
+
+def test_an_unfinished_stage_has_no_section(tmp_path: Path) -> None:
+    folder = StageFolder.open(str(tmp_path), "corpus")
+    assert view.section(folder, {}) is None
+    with pytest.raises(UserError, match="not finished"):
+        inspect.inspect(folder)

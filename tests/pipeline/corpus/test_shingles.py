@@ -1,0 +1,63 @@
+"""Word n-grams by array operations against a loop."""
+
+import random
+import re
+
+import numpy as np
+
+from pipeline.corpus import shingles
+
+
+def naive(text: str, words: int, whole: bool) -> list[tuple[str, ...]]:
+    found = re.findall(r"[^\W_]+", text.lower())
+    if whole and 0 < len(found) < words:
+        return [tuple(found)]
+    return [tuple(found[i : i + words]) for i in range(len(found) - words + 1)]
+
+
+def sample_texts() -> list[str]:
+    draw = random.Random(3)
+    alphabet = "ab AB_1 .\n-\u00e9\u00c9\u201c\u4e16"
+    made = ["".join(draw.choices(alphabet, k=draw.randint(0, 60))) for _ in range(300)]
+    return ["", " ", "one", *made, "x" * 10, "the end of the last text of all"]
+
+
+def test_equal_n_grams_have_equal_hashes_and_others_differ() -> None:
+    texts = sample_texts()
+    for words, whole in ((1, False), (3, True), (5, False), (5, True)):
+        made = shingles.grams(texts, words, whole)
+        pairs = set()
+        for i, text in enumerate(texts):
+            expected = naive(text, words, whole)
+            assert len(made.of(i)) == len(expected), (words, whole, text)
+            pairs |= set(zip(expected, made.of(i).tolist(), strict=True))
+        assert len({gram for gram, _ in pairs}) == len({value for _, value in pairs}) == len(pairs)
+
+
+def test_case_wraps_and_punctuation_do_not_count() -> None:
+    plain = shingles.grams(["to be or not to be that is the question"], 5).hashes
+    wrapped = shingles.grams(['> "To be, or\n> not to be:\n\n    **that** is_the question?"'], 5).hashes
+    assert (plain == wrapped).all()
+
+
+def test_chunks_do_not_show() -> None:
+    texts = [f"{i} some words of text number {i} and some more" * 9 for i in range(2000)]
+    whole = shingles.grams(texts, 5)
+    parts = [shingles.grams([text], 5).hashes for text in texts[::97]]
+    assert all((whole.of(i * 97) == part).all() for i, part in enumerate(parts))
+
+
+def test_hashes_are_frozen() -> None:
+    """Scheme words-1: another value would make old signatures and indexes meaningless."""
+    made = shingles.grams(["The quick brown fox jumps over the lazy dog"], 5).hashes
+    assert shingles.SCHEME == "words-1"
+    assert made[:2].tolist() == FROZEN
+
+
+def test_low_bits_are_even() -> None:
+    made = shingles.grams([" ".join(f"w{i}" for i in range(20_000))], 5).hashes
+    counts = np.bincount((made & np.uint64(255)).astype(np.int64), minlength=256)
+    assert counts.min() > 40 and counts.max() < 130  # about 78 each
+
+
+FROZEN = [6762342644518077791, 15899796705026622776]
