@@ -1,0 +1,1 @@
+"""Supervised fine-tuning: the pretrained model learns to answer in turns."""

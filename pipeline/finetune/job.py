@@ -1,0 +1,67 @@
+"""The finetune stage on Ray: the same elastic replicas as pretraining, each a plain actor, which starts sooner."""
+
+from collections.abc import Callable
+from typing import Any
+
+from cluster.launch import run_replicas
+from pipeline.finetune import select, sft
+from pipeline.finetune.packing import from_bytes, to_bytes
+from pipeline.pretrain import elastic
+from pipeline.stage import StageContext
+
+
+def run(ctx: StageContext) -> None:
+    """Leave ``model/``, ``metrics/steps.jsonl``, ``dialogues.json``, ``heldout.json`` and ``samples.jsonl``."""
+    config = ctx.config.finetune
+    _prepare(ctx)
+    ctx.count(**ctx.folder.read_json("dialogues.json"))
+
+    def launch(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:
+        scratch = str(ctx.folder.storage.path(ctx.folder.key("train")))
+        run_replicas(target, configs, host="actor", num_cpus=1, name=name, storage=scratch, poll=poll)
+
+    elastic.train(
+        ctx,
+        "pipeline.finetune.sft:make_task",
+        {
+            "config": config.model_dump(mode="json"),
+            "seed": ctx.config.seed,
+            "fingerprint": ctx.folder.fingerprint,
+        },
+        replicas=config.replicas,
+        threads=config.threads,
+        checkpoint_every=config.checkpoint_every,
+        launch=launch,
+        label="finetune",
+    )
+    _compare(ctx)
+
+
+def _prepare(ctx: StageContext) -> None:
+    """Choose and pack the dialogues, once for all replicas; ``work/`` goes when the stage commits."""
+    if all(ctx.folder.done(p) for p in (sft.TRAIN, sft.HELDOUT, "work/prompts.json", "dialogues.json")):
+        return
+    corpus, tokens = ctx.inputs["corpus"], ctx.inputs["tokens"]
+    made = select.material(corpus, tokens, ctx.config.finetune, ctx.config.model.context, ctx.config.seed)
+    ctx.folder.write_bytes(sft.TRAIN, to_bytes(made.train), rows=len(made.train))
+    ctx.folder.write_bytes(sft.HELDOUT, to_bytes(made.heldout), rows=len(made.heldout))
+    ctx.folder.write_json("work/prompts.json", made.prompts)
+    ctx.folder.write_json("dialogues.json", made.counts)
+
+
+def _compare(ctx: StageContext) -> None:
+    """Held-out loss, and replies to the same held-out prompts, of the model before and after."""
+    if ctx.folder.done("heldout.json") and ctx.folder.done("samples.jsonl"):
+        return
+    rows = from_bytes(ctx.folder.read_bytes(sft.HELDOUT))
+    prompts = ctx.folder.read_json("work/prompts.json")
+    loss, samples = sft.compare(
+        {"before": ctx.inputs["pretrain"], "after": ctx.folder},
+        ctx.inputs["tokens"],
+        ctx.config.finetune,
+        rows,
+        prompts,
+        ctx.config.seed,
+    )
+    ctx.folder.write_jsonl("samples.jsonl", samples)
+    ctx.folder.write_json("heldout.json", loss)

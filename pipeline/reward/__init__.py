@@ -1,0 +1,1 @@
+"""The reward model: which of two chats people rated higher."""

@@ -1,0 +1,60 @@
+"""Settings of the reward stage. Schemas only."""
+
+from typing import Self
+
+from pydantic import model_validator
+
+from cluster.errors import ConfigError
+from cluster.fields import Config, execution, result
+from models.config import OptimConfig
+
+
+class RewardConfig(Config):
+    """Which rated chats become pairs, and how the model learns from them."""
+
+    sources: tuple[str, ...] = result(("chats",), "Sources whose rows hold ratings", unit="none", min_length=1)
+    min_turns: int = result(2, "Turns that a rated chat must have", unit="turns", ge=1)
+    default_rating: int = result(5, "Chats with every rating at this value were never rated", unit="points", ge=0)
+    min_gap: float = result(2.0, "Least difference of two mean ratings that makes a pair", unit="points", gt=0)
+    length_tolerance: float = result(
+        0.05, "Most that the two chats' whole lengths may differ, as a share of the longer", unit="fraction", ge=0, lt=1
+    )
+    uses: int = result(3, "Pairs that one chat may stand in", unit="pairs", ge=1)
+    heldout_share: float = result(
+        0.3, "Share of the chats, by hash, that only test the model", unit="fraction", gt=0, lt=1
+    )
+    max_tokens: int = result(128, "Last tokens of a chat that the model reads", unit="tokens", ge=8)
+    pairs: int = result(640, "Pairs that training sees, again in a new order where there are fewer", unit="pairs", ge=1)
+    init: str = result(
+        "finetune", "Stage whose weights the body begins with", unit="none", pattern="^(finetune|pretrain)$"
+    )
+    head_std: float = result(0.02, "Standard deviation of the new head's weights", unit="none", ge=0)
+    batch: int = result(16, "Pairs a step", unit="pairs", ge=1)
+    logical_shards: int = result(
+        4, "Micro-batches of a step, whatever the number of replicas: they fix the bits", unit="shards", ge=1, le=4096
+    )
+    threads: int = result(1, "Threads of one replica; they change the bits of a matrix product", unit="threads", ge=1)
+    optim: OptimConfig = result(
+        OptimConfig(peak_lr=1e-3, warmup_fraction=0.1, decay_fraction=0.9, final_lr_fraction=0.1, weight_decay=0.1),
+        "Optimiser",
+        unit="none",
+    )
+    test_chats: int = result(600, "Most held-out chats that are scored", unit="chats", ge=2)
+    confidence: float = result(0.95, "Coverage of the accuracy's interval", unit="fraction", gt=0, lt=1)
+    resamples: int = result(1000, "Bootstrap resamples of the held-out chats", unit="resamples", ge=100)
+    replicas: int = execution(
+        2, "Replicas that share a step; each is a Ray Train run of its own", unit="replicas", ge=1
+    )
+    checkpoint_every: int = execution(
+        50, "Steps between checkpoints, for when every replica is lost", unit="steps", ge=1
+    )
+
+    @model_validator(mode="after")
+    def _shards_divide(self) -> Self:
+        if self.batch % self.logical_shards:
+            rule = f"a batch is a multiple of logical_shards = {self.logical_shards}"
+            raise ConfigError("reward.batch", self.batch, rule, "Change one of the two")
+        if self.replicas > self.logical_shards:
+            rule = f"at most logical_shards = {self.logical_shards}, since a replica takes whole shards"
+            raise ConfigError("reward.replicas", self.replicas, rule, "Ask for fewer, or raise logical_shards")
+        return self

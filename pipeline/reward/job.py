@@ -1,0 +1,41 @@
+"""The reward stage on Ray: elastic replicas, each a plain actor, then the held-out accuracy in the driver."""
+
+from collections.abc import Callable
+from typing import Any
+
+from cluster.launch import run_replicas
+from pipeline.pretrain import elastic
+from pipeline.reward import measure, ranking
+from pipeline.stage import StageContext
+
+
+def run(ctx: StageContext) -> None:
+    """Leave ``model/``, ``metrics/steps.jsonl``, ``pairs.json`` and ``accuracy.json``."""
+    config = ctx.config.reward
+    if not (ctx.folder.done(ranking.PAIRS) and ctx.folder.done("pairs.json")):
+        made = measure.material(ctx.inputs["corpus"], ctx.inputs["tokens"], config, ctx.config.seed)
+        ctx.folder.write_json(ranking.PAIRS, made.work)
+        ctx.folder.write_json("pairs.json", made.counts)
+    ctx.count(**ctx.folder.read_json("pairs.json"))
+
+    def launch(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:
+        scratch = str(ctx.folder.storage.path(ctx.folder.key("train")))
+        run_replicas(target, configs, host="actor", num_cpus=1, name=name, storage=scratch, poll=poll)
+
+    elastic.train(
+        ctx,
+        "pipeline.reward.ranking:make_task",
+        {
+            "config": config.model_dump(mode="json"),
+            "seed": ctx.config.seed,
+            "fingerprint": ctx.folder.fingerprint,
+        },
+        replicas=config.replicas,
+        threads=config.threads,
+        checkpoint_every=config.checkpoint_every,
+        launch=launch,
+        label="reward",
+    )
+    if not ctx.folder.done("accuracy.json"):
+        work = ctx.folder.read_json(ranking.PAIRS)
+        ctx.folder.write_json("accuracy.json", measure.accuracy_of(ctx.folder, work, config, ctx.config.seed))

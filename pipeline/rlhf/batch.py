@@ -1,0 +1,55 @@
+"""An iteration's replies as tensors, and an optimiser's state by name. Knows no loss and no actor."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.step import ExactStep
+from pipeline.rlhf.rollout import padded
+from pipeline.rlhf.types import Experience
+
+
+@dataclass
+class Batch:
+    """An iteration's replies ``[N, T]``; a place t holds token t + 1, given those up to t. The mask is on the reply."""
+
+    tokens: Tensor  # [N, T + 1]
+    mask: Tensor
+    old_logp: Tensor
+    ref_logp: Tensor
+    scores: Tensor  # [N]
+    values: Tensor
+    advantages: Tensor
+    returns: Tensor
+
+    @classmethod
+    def of(cls, experience: list[Experience], scores: list[float]) -> "Batch":
+        prompts = [p.ids for e in experience for p in e.chunk.prompts]
+        replies = [r for e in experience for r in e.replies]
+        reference = [ref for e in experience for ref in e.reference]
+        tokens, lengths = padded(prompts, [r.tokens for r in replies])
+        shape = (len(lengths), tokens.shape[1] - 1)
+        mask, old, ref = torch.zeros(shape, dtype=torch.bool), torch.zeros(shape), torch.zeros(shape)
+        for row, (prompt, length) in enumerate(zip(prompts, lengths, strict=True)):
+            place = slice(len(prompt) - 1, length - 1)
+            mask[row, place] = True
+            old[row, place] = torch.tensor(replies[row].logprobs)
+            ref[row, place] = torch.tensor(reference[row])
+        empty = torch.zeros(shape)
+        return cls(tokens, mask, old, ref, torch.tensor(scores), empty, empty, empty)
+
+
+def moments(step: ExactStep[Tensor], prefix: str) -> dict[str, Tensor]:
+    """An optimiser's state by parameter name."""
+    named, state = step.model.named_parameters(), step.optimizer.state
+    return {f"{prefix}.{m}.{name}": x for name, p in named for m, x in state.get(p, {}).items()}
+
+
+def set_moments(step: ExactStep[Tensor], prefix: str, tensors: dict[str, Tensor]) -> None:
+    step.optimizer.state.clear()
+    for name, parameter in step.model.named_parameters():
+        for key, tensor in tensors.items():
+            moment = key.removeprefix(f"{prefix}.").removesuffix(f".{name}")
+            if key == f"{prefix}.{moment}.{name}" and "." not in moment:
+                step.optimizer.state[parameter][moment] = tensor.clone()
