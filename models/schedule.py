@@ -2,6 +2,7 @@
 step i is arithmetic, so that a resumed run, a replica and a plan agree."""
 
 from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from models.config import OptimConfig
@@ -73,3 +74,19 @@ class Plan:
         first = self._first_sequences[stage] + (index - self._first_steps[stage]) * size
         count = min(size, self.total_sequences - first)
         return first, count, (first + count / 2) / self.total_sequences
+
+
+def whole_plan(tokens: int, context: int, stages: Sequence[Sequence[float]]) -> Plan:
+    """A plan of at least ``tokens`` whose last step is whole, so that shards which divide the batches divide each step.
+
+    ``stages`` are pairs of (token fraction, sequences a step); the budget grows by a few batches at most.
+    """
+    batch = BatchSchedule(tuple((float(start), int(size)) for start, size in stages))
+    sequences = max(-(-tokens // context), batch.stages[0][1])
+    while True:
+        plan = Plan(sequences, batch)
+        _, count, _ = plan.step(plan.steps - 1)
+        size = next(size for start, size in reversed(batch.stages) if round(start * sequences) < sequences)
+        if count == size:
+            return plan
+        sequences += size - count

@@ -6,10 +6,8 @@ by. Seconds are FLOPs over a rate plus fixed costs; the constants below were mea
 
 from dataclasses import dataclass
 
-from models.schedule import BatchSchedule
-from models.schedule import Plan as StepPlan
+from models.schedule import whole_plan
 from pipeline.config import RunConfig
-from pipeline.pretrain.config import BatchStages
 
 # Ray on one machine, 2 cores (Ray 2.60, embedded cluster, a private temporary folder)
 RAY_START_S = 6.0  # ray.init with its imports, before the first stage that has work to do
@@ -30,9 +28,11 @@ TOKENS_A_WORD = 1.6
 PACKAGED_BYTES = {"plays": 5.3e6, "chats": 12.3e6, "code": 13.2e6, "docs": 0.7e6, "questions": 1.1e6}
 
 MIB = 1 << 20
-RAY_BYTES = 620 * MIB  # processes of an embedded cluster, PSS
+RAY_BYTES = 700 * MIB  # processes of an embedded cluster and Ray Data's two upkeep actors, PSS
+DRIVER_BYTES = 510 * MIB  # the driver, with torch and Ray Data loaded
 PROCESS_BYTES = 200 * MIB  # a Python process that has imported torch, PSS
-CONTROL_BYTES = 180 * MIB  # a Ray Train run's controller and cleaner
+REPLICA_BYTES = 700 * MIB  # a replica's process beside its tensors: torch, torchft, Ray Train, the allocator's slack
+CONTROL_BYTES = 640 * MIB  # a Ray Train run's launcher, controller and four upkeep actors
 DATA_BYTES = 1230 * MIB  # Ray Data's workers on 2 CPUs, beyond the cluster's own processes
 
 
@@ -69,12 +69,6 @@ def text_bytes(config: RunConfig) -> float:
     return sum(PACKAGED_BYTES.get(source.kind, 0.0) for source in config.corpus.sources if not source.path)
 
 
-def steps_of(tokens: int, context: int, batch: BatchStages) -> StepPlan:
-    """The steps of a token budget. The run makes its last step whole, so it may pass this by less than a batch."""
-    stages = tuple((float(start), int(size)) for start, size in batch)
-    return StepPlan(max(-(-tokens // context), stages[0][1]), BatchSchedule(stages))
-
-
 def trials_by_rung(config: RunConfig) -> list[int]:
     """How many trials each rung of the search runs."""
     left, counts = len(config.search.peak_lrs) * len(config.search.batches), []
@@ -101,13 +95,13 @@ def replica_memory(config: RunConfig) -> dict[str, float]:
         "gradient sums": 4.0 * model.parameters() * trees,
         "activations": 4.0 * positions * block * model.layers,
         "logits": 3 * 4.0 * positions * model.vocab_size,
-        "process": float(PROCESS_BYTES + CONTROL_BYTES),
+        "process": float(REPLICA_BYTES + CONTROL_BYTES),
     }
 
 
 def peak_memory(config: RunConfig) -> dict[str, float]:
     """Peak bytes of all processes in the stages that take most; the largest of them is the run's."""
-    ray = float(RAY_BYTES + PROCESS_BYTES)
+    ray = float(RAY_BYTES + DRIVER_BYTES)
     rlhf, model = config.rlhf, config.model
     weights = 4.0 * model.parameters()
     learner = PROCESS_BYTES + 2.0 * model.state_bytes() + weights
@@ -138,7 +132,7 @@ def _search(config: RunConfig, rate: float) -> Cost:
 
 def _pretrain(config: RunConfig, rate: float) -> Cost:
     pretrain, model = config.pretrain, config.model
-    plan = steps_of(pretrain.tokens, model.context, pretrain.batch)
+    plan = whole_plan(pretrain.tokens, model.context, pretrain.batch)
     tokens = plan.total_sequences * model.context
     scored = pretrain.curve_points * pretrain.curve_windows * model.context
     flops = (tokens + scored / 3) * model.flops_per_token()
@@ -148,7 +142,7 @@ def _pretrain(config: RunConfig, rate: float) -> Cost:
 
 def _finetune(config: RunConfig, rate: float) -> Cost:
     tune, model = config.finetune, config.model
-    plan = steps_of(tune.tokens, model.context, ((0.0, tune.batch),))
+    plan = whole_plan(tune.tokens, model.context, ((0.0, tune.batch),))
     tokens = plan.total_sequences * model.context
     train = tokens * model.flops_per_token()
     held = (tune.curve_points + 1) * tune.heldout_tokens * model.flops_per_token() / 3

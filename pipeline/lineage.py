@@ -21,8 +21,9 @@ SCHEMA = 1
 class Stage:
     """One step of the journey: what it reads, and where its work and its view are found.
 
-    ``inputs`` are names of earlier stages, ``reads`` the sections or fields of the config, ``libraries`` the
-    distributions whose version may change what it writes. ``version`` goes up when its result changes for the same config.
+    ``inputs`` are names of earlier stages, ``reads`` sections or fields of the config, ``libraries`` the distributions
+    whose version may change what it writes, ``outside`` a function that digests what lies outside of the run.
+    ``version`` goes up when the stage's result changes for the same config.
     """
 
     name: str
@@ -31,6 +32,15 @@ class Stage:
     inputs: tuple[str, ...]
     reads: tuple[str, ...]
     libraries: tuple[str, ...] = ()
+    outside: str = ""
+
+    def read_outside(self, config: RunConfig) -> str:
+        """A digest of what the stage reads from outside of the run; "" where it reads nothing there."""
+        if not self.outside:
+            return ""
+        module, _, name = self.outside.partition(":")
+        found: str = getattr(importlib.import_module(module), name)(config)
+        return found
 
     def work(self) -> Callable[[StageContext], None]:
         """The stage's ``job.run``, imported when it is needed."""
@@ -43,7 +53,7 @@ class Stage:
         found = importlib.import_module(f"pipeline.{self.package}.view").section
         return found
 
-    def fingerprint(self, config: RunConfig, inputs: dict[str, str]) -> str:
+    def fingerprint(self, config: RunConfig, inputs: dict[str, str], outside: str = "") -> str:
         """sha256 of all that decides the stage's result; ``inputs`` maps stage names to manifest digests."""
         return digest.of_json(
             {
@@ -51,6 +61,7 @@ class Stage:
                 "version": self.version,
                 "config": {path: result_view(reduce(getattr, path.split("."), config)) for path in self.reads},
                 "inputs": {name: inputs[name] for name in self.inputs},
+                "outside": outside,
                 "libraries": {name: version(name) for name in self.libraries},
             }
         )
@@ -61,7 +72,7 @@ def content_digest(content: dict[str, Any]) -> str:
     return digest.of_json(content)
 
 
-def commit(stage: Stage, context: StageContext, observed: dict[str, Any]) -> str:
+def commit(stage: Stage, context: StageContext, observed: dict[str, Any], outside: str = "") -> str:
     """Write the manifest, last of all, and return the digest. Scratch under ``work/`` is taken away first."""
     folder = context.folder
     for piece in folder.pieces("work/"):
@@ -81,6 +92,7 @@ def commit(stage: Stage, context: StageContext, observed: dict[str, Any]) -> str
         "stage": stage.name,
         "version": stage.version,
         "fingerprint": folder.fingerprint,
+        "outside": outside,
         "digest": found,
         "content": content,
         "observed": {**observed, "bytes": total},

@@ -17,7 +17,7 @@ def tiny() -> Values:
         "recipe": "tiny",
         "seed": 1,
         "model": {"vocab_size": 4096, "context": 256, "layers": 4, "width": 128, "heads": 4, "hidden": 352},
-        "optim": {"peak_lr": 6e-3, "warmup_fraction": 0.03, "decay_fraction": 0.6, "final_lr_fraction": 0.02},
+        "optim": {"peak_lr": 3e-3, "warmup_fraction": 0.03, "decay_fraction": 0.6, "final_lr_fraction": 0.02},
         "corpus": {},
         "tokens": {},
         "search": {},

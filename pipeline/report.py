@@ -128,8 +128,10 @@ def _facts(events: list[Event], found: list[StageStatus], config: str) -> list[t
 
 
 def _figures(parts: list[Part]) -> list[Figure]:
-    made = [Figure(name, value, p.stage) for p in parts if p.section for name, value in p.section.headline]
-    return made[:MOST_FIGURES]
+    """The first headline of every stage, then the second ones, as many as fit; in the order of the stages."""
+    told = [(rank, i, *pair) for i, p in enumerate(parts) if p.section for rank, pair in enumerate(p.section.headline)]
+    chosen = sorted(sorted(told)[:MOST_FIGURES], key=lambda t: (t[1], t[0]))
+    return [Figure(name, value, parts[i].stage) for _, i, name, value in chosen]
 
 
 def _plan(storage: LocalStorage) -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Driver:
         self.stack.callback(lambda: setattr(self.terminal, "stream", before))
         self.connected = True
 
-    def make(self, stage: Stage, fingerprint: str) -> str:
+    def make(self, stage: Stage, fingerprint: str, outside: str) -> str:
         """Run one stage and commit it; its digest. Raises FirstlightError."""
         folder = StageFolder.open(str(self.storage), stage.name, fingerprint)
         _clear_other(folder)
@@ -106,7 +106,7 @@ class Driver:
                 "peak_memory_bytes": self.meter.lap(),
                 "versions": versions(),
             }
-            digest = commit(stage, context, observed)
+            digest = commit(stage, context, observed, outside)
         self.events.add("stage_done", stage=stage.name, digest=digest, **observed)
         return digest
 
@@ -137,14 +137,15 @@ def run_journey(config: RunConfig, out: str, terminal: Terminal, until: str | No
 def _journey(driver: Driver, until: str | None) -> Iterator[Made]:
     digests: dict[str, str] = {}
     for stage in JOURNEY:
-        fingerprint = stage.fingerprint(driver.config, digests)
+        outside = stage.read_outside(driver.config)
+        fingerprint = stage.fingerprint(driver.config, digests, outside)
         manifest = StageFolder.open(str(driver.storage), stage.name).manifest()
         if manifest and manifest["fingerprint"] == fingerprint:
             digests[stage.name] = manifest["digest"]
             yield Made(stage.name, False, manifest["digest"], manifest["observed"]["seconds"])
         else:
             start = time.monotonic()
-            digests[stage.name] = driver.make(stage, fingerprint)
+            digests[stage.name] = driver.make(stage, fingerprint, outside)
             yield Made(stage.name, True, digests[stage.name], time.monotonic() - start)
         if stage.name == until:
             return

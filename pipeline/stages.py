@@ -6,6 +6,7 @@ from pipeline.sections import StageView
 from pipeline.stage import folder_of
 
 _TRAIN = ("torch", "numpy", "tokenizers")
+_SOURCES = "pipeline.corpus.locate:config_digest"
 _SHARDS = "pretrain.logical_shards"
 
 
@@ -15,8 +16,8 @@ def _evaluate(stage: str) -> Stage:
 
 
 JOURNEY: tuple[Stage, ...] = (
-    Stage("corpus", "corpus", 1, (), ("seed", "corpus"), ("ftfy", "emoji", "datasketch", "xxhash", "numpy")),
-    Stage("tokens", "tokens", 1, ("corpus",), ("seed", "tokens"), ("tokenizers", "numpy")),
+    Stage("corpus", "corpus", 1, (), ("corpus",), ("ftfy", "emoji", "numpy"), _SOURCES),
+    Stage("tokens", "tokens", 1, ("corpus",), ("tokens",), ("tokenizers", "numpy")),
     Stage("search", "search", 1, ("tokens",), ("seed", "model", "optim", "search", _SHARDS), _TRAIN),
     Stage("pretrain", "pretrain", 1, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN),
     _evaluate("pretrain"),

@@ -81,7 +81,7 @@ def _lineage(stage: Stage, manifest: dict[str, Any], config: RunConfig, digests:
     if missing:
         yield f"its input {', '.join(missing)} is absent"
         return
-    expected = stage.fingerprint(config, digests)
+    expected = stage.fingerprint(config, digests, manifest.get("outside", ""))
     if expected != manifest["fingerprint"]:
         found = str(manifest["fingerprint"])
         yield (

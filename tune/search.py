@@ -5,6 +5,7 @@ decided by tune.halving once a rung is complete: a scheduler that decides as res
 """
 
 import math
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,6 +18,8 @@ from tune.space import Trial
 
 RunTrial = Callable[[Trial, int, int], float]
 """(trial, rung, budget) -> loss. A pure function of its arguments; it may keep what it made and answer at once."""
+
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")  # Ctrl-C must stop us, not shorten a rung
 
 RETRIES = 3  # of a trial whose process died
 
@@ -91,6 +94,7 @@ def successive_halving(
             for r in map(results.__getitem__, range(len(results)))
             if r.config and r.metrics
         }
+        assert sorted(losses) == [t.id for t in alive], "a rung is decided when all of its trials have reported"
         keep = survivors(losses, reduction if number < len(budgets) - 1 else len(losses))
         rungs.append(Rung(budget, dict(sorted(losses.items())), keep))
         alive = [t for t in alive if t.id in keep]

@@ -9,7 +9,7 @@ class PretrainConfig(Config):
     """How long to train, in which batches, and on how many replicas."""
 
     tokens: int = result(
-        1_300_000, "Training budget; the last step may pass it by less than a batch", unit="tokens", ge=1
+        1_700_000, "Training budget; the last step may pass it by less than a batch", unit="tokens", ge=1
     )
     batch: BatchStages = result(
         ((0.0, 8), (0.5, 16)),

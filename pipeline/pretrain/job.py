@@ -19,9 +19,13 @@ def run(ctx: StageContext) -> None:
         {**config.optim.model_dump(), "peak_lr": best["peak_lr"] or config.optim.peak_lr}
     )
 
+    health = config.cluster.health_seconds
+
     def launch(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:
         scratch = str(ctx.folder.storage.path(ctx.folder.key("train")))
-        run_replicas(target, configs, host="train", num_cpus=1, name=name, storage=scratch, poll=poll)
+        run_replicas(
+            target, configs, host="train", num_cpus=1, name=name, storage=scratch, poll=poll, health_seconds=health
+        )
         ctx.folder.storage.delete_folder(ctx.folder.key("train"))
 
     kwargs: dict[str, Any] = {

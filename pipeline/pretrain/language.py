@@ -9,26 +9,13 @@ from torch import Tensor, nn
 from models.config import GPTConfig, OptimConfig
 from models.gpt import GPT, init_weights
 from models.losses import next_token_sum
-from models.schedule import BatchSchedule, Plan
+from models.schedule import Plan, whole_plan
 from models.shards import ranges
 from pipeline.pretrain.config import BatchStages
 from pipeline.stage import StageFolder
 from pipeline.tokens.batches import Batches
 from pipeline.tokens.order import Order, permute
-from pipeline.tokens.pieces import TokenReader
-
-
-def whole_steps(tokens: int, context: int, batch: BatchStages) -> Plan:
-    """A plan of at least ``tokens`` whose last step is whole, so that the shards divide every step."""
-    sequences = max(-(-tokens // context), batch[0][1])
-    stages = BatchSchedule(tuple((float(start), int(size)) for start, size in batch))
-    while True:
-        plan = Plan(sequences, stages)
-        _, count, _ = plan.step(plan.steps - 1)
-        size = next(size for start, size in reversed(stages.stages) if round(start * sequences) < sequences)
-        if count == size:
-            return plan
-        sequences += size - count
+from pipeline.tokens.pieces import TokenReader, windows
 
 
 class LanguageTask:
@@ -41,16 +28,16 @@ class LanguageTask:
         self.steps = plan.steps
         mixture = folder.read_json("mixture.json")
         self._reader = TokenReader(folder, "train")
-        lengths = {s: (self._reader.tokens(s) - 1) // model.context for s in self._reader.sources}
+        lengths = {s: windows(self._reader.tokens(s), model.context) for s in self._reader.sources}
         weights, temperature, most = mixture["weights"], mixture["temperature"], mixture["max_epochs"]
         self.order = Order(lengths, weights, temperature, plan.total_sequences, seed, most)
         self._batches = Batches(self._reader, self.order, model.context)
         self._heldout: Tensor | None = None
         self._probe_steps: set[int] = set()
 
-    def probe_with(self, folder: StageFolder, windows: int, points: int) -> None:
-        """Score ``windows`` held-out windows at ``points`` steps, spread evenly and with the last step among them."""
-        self._heldout = heldout_windows(folder, self.model_config.context, windows, self.seed)
+    def probe_with(self, folder: StageFolder, count: int, points: int) -> None:
+        """Score ``count`` held-out windows at ``points`` steps, spread evenly and with the last step among them."""
+        self._heldout = heldout_windows(folder, self.model_config.context, count, self.seed)
         self._probe_steps = {round((i + 1) * (self.steps - 1) / points) for i in range(points)}
 
     def build(self) -> nn.Module:
@@ -83,13 +70,13 @@ class LanguageTask:
         return {"kind": "gpt", "config": self.model_config.model_dump()}
 
 
-def heldout_windows(folder: StageFolder, context: int, windows: int, seed: int) -> Tensor:
-    """int64 ``[windows, T + 1]``: held-out windows, the sources in turn; fewer where the held-out text is short."""
+def heldout_windows(folder: StageFolder, context: int, count: int, seed: int) -> Tensor:
+    """int64 ``[count, T + 1]``: held-out windows, the sources in turn; fewer where the held-out text is short."""
     reader = TokenReader(folder, "heldout")
-    counts = {s: (reader.tokens(s) - 1) // context for s in reader.sources}
+    counts = {s: windows(reader.tokens(s), context) for s in reader.sources}
     sources = [s for s in reader.sources if counts[s] > 0]
     picked = []
-    for i in range(windows):
+    for i in range(count):
         source, turn = sources[i % len(sources)], i // len(sources)
         if turn < counts[source]:
             window = permute(seed, 0, counts[source], turn)
@@ -112,7 +99,7 @@ def make_task(
     """The task from plain data, in any worker."""
     shape = GPTConfig.model_validate(dict(model))
     folder = StageFolder.open(run, "tokens")
-    plan = whole_steps(tokens, shape.context, batch)
+    plan = whole_plan(tokens, shape.context, batch)
     task = LanguageTask(folder, shape, OptimConfig.model_validate(dict(optim)), plan, shards, seed)
     if curve_points:
         task.probe_with(folder, curve_windows, curve_points)

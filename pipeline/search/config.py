@@ -15,7 +15,7 @@ class SearchConfig(Config):
         True, "Off: pretraining takes the recipe's own learning rate and batch schedule", unit="none"
     )
     peak_lrs: tuple[float, ...] = result(
-        (3e-3, 6e-3, 1.2e-2), "Peak learning rates to try", unit="1/step", min_length=1, max_length=64
+        (1.5e-3, 3e-3, 6e-3), "Peak learning rates to try", unit="1/step", min_length=1, max_length=64
     )
     batches: tuple[BatchStages, ...] = result(
         (((0.0, 8),), ((0.0, 4), (0.5, 8)), ((0.0, 4), (0.3, 8), (0.6, 16))),
@@ -25,7 +25,7 @@ class SearchConfig(Config):
         max_length=64,
     )
     rungs: tuple[int, ...] = result(
-        (24_576, 73_728), "Training tokens of a trial at each rung", unit="tokens", min_length=1, max_length=8
+        (32_768, 98_304), "Training tokens of a trial at each rung", unit="tokens", min_length=1, max_length=8
     )
     reduction: int = result(3, "One trial in so many goes on to the next rung", unit="ratio", ge=2, le=16)
     windows: int = result(48, "Held-out windows of one context that score a trial", unit="windows", ge=1)

@@ -1,6 +1,6 @@
 import pytest
 
-from models.schedule import BatchSchedule, Plan, lr_at
+from models.schedule import BatchSchedule, Plan, lr_at, whole_plan
 from tests.models.fakes import tiny_optim
 
 
@@ -42,3 +42,13 @@ def test_steps_are_those_of_a_walk(total: int, stages: tuple[tuple[float, int], 
 def test_wrong_stages_are_refused(stages: tuple[tuple[float, int], ...]) -> None:
     with pytest.raises(ValueError, match="batch stage"):
         BatchSchedule(stages)
+
+
+@pytest.mark.parametrize("tokens", [1, 100, 1000, 12_345, 99_999])
+@pytest.mark.parametrize("stages", [((0.0, 4),), ((0.0, 4), (0.5, 8)), ((0.0, 4), (0.3, 8), (0.6, 16))])
+def test_a_whole_plan_has_no_short_step(tokens: int, stages: tuple[tuple[float, int], ...]) -> None:
+    plan = whole_plan(tokens, 16, stages)
+    assert plan.total_sequences * 16 >= tokens
+    sizes = {size for _, size in stages}
+    assert {plan.step(i)[1] for i in range(plan.steps)} <= sizes
+    assert plan.total_sequences <= max(-(-tokens // 16), 4) + 3 * stages[-1][1]

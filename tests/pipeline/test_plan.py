@@ -4,6 +4,7 @@ import sys
 
 import pytest
 
+from models.schedule import whole_plan
 from pipeline import costs
 from pipeline.plan import compute_optimal, make_plan, measure_rate, print_plan
 from pipeline.recipes import load
@@ -16,15 +17,15 @@ def test_the_plan_is_the_config_by_arithmetic() -> None:
     assert plan.parameters == config.model.parameters()
     assert tuple(plan.seconds) == NAMES
     made = plan.tokens["pretrain"]
-    assert config.pretrain.tokens <= made < config.pretrain.tokens + config.model.context
+    assert config.pretrain.tokens <= made < config.pretrain.tokens + 3 * 16 * config.model.context
     scored = config.pretrain.curve_points * config.pretrain.curve_windows * config.model.context
     assert plan.flops["pretrain"] == pytest.approx((made + scored / 3) * config.model.flops_per_token())
     assert plan == make_plan(config, 5e10)
 
 
 def test_steps_follow_the_batch_schedule() -> None:
-    assert costs.steps_of(256 * 80, 256, ((0.0, 8),)).steps == 10
-    assert costs.steps_of(256 * 80, 256, ((0.0, 8), (0.5, 16))).steps == 5 + 3
+    assert whole_plan(256 * 80, 256, ((0.0, 8),)).steps == 10
+    assert whole_plan(256 * 80, 256, ((0.0, 8), (0.5, 16))).steps == 6 + 3
 
 
 def test_the_search_halves_its_trials() -> None:

@@ -1,0 +1,1 @@
+"""One file a claim; results as JSON with machine, versions and date. Never asserted in a test."""

@@ -1,0 +1,99 @@
+"""A mistake in a config is answered with field, value, rule and remedy, before anything is made."""
+
+from pathlib import Path
+
+import pytest
+
+from cluster.errors import ConfigError, UserError
+from cluster.storage import LocalStorage
+from pipeline.config import build, merge, override, parse_set
+from pipeline.recipes import RECIPES, load
+from pipeline.run import _same_recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ("pretrain.tokns=5", ["pretrain.tokns", "no such field", "Did you mean tokens?"]),
+        ("pretain.tokens=5", ["pretain", "no such field", "Did you mean pretrain?"]),
+        ("corpus.dedup.bandz=3", ["corpus.dedup.bandz", "Did you mean bands?"]),
+        ("seed=-1", ["seed", "-1", "greater than or equal to 0"]),
+        ("pretrain.tokens=lots", ["pretrain.tokens", "lots", "--set pretrain.tokens=..."]),
+        ("corpus.heldout=0.7", ["corpus.heldout", "0.7", "less than 0.5"]),
+        ("pretrain.batch=[[0.0, 6]]", ["pretrain.batch", "6", "multiple of pretrain.logical_shards = 4", "Take 8"]),
+        ("search.batches=[[[0.0, 4], [0.5, 5]]]", ["search.batches[0]", "5", "Take 4"]),
+        ("pretrain.batch=[[0.5, 4]]", ["pretrain.batch", "begin at 0.0"]),
+        ("pretrain.replicas=5", ["pretrain.replicas", "5", "at most pretrain.logical_shards = 4"]),
+        ("model.vocab_size=5000", ["model.vocab_size", "5000", "tokens.vocab_size = 4096"]),
+        ("model.heads=5", ["model", "multiple of 2 x heads"]),
+        ("optim.warmup_fraction=0.9", ["optim", "at most 1"]),
+        ("optim.peak_lr=0", ["optim.peak_lr", "0", "greater than 0"]),
+        ("nonsense", ["--set", "a.b=value"]),
+        ("seed.x=1", ["--set", "seed.x", "not a section"]),
+    ],
+)
+def test_a_mistake_is_explained(change: str, told: list[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("tiny", [change])
+    assert caught.value.exit_code == 2
+    for part in told:
+        assert part in str(caught.value), str(caught.value)
+
+
+def test_an_unknown_recipe_names_those_that_exist() -> None:
+    with pytest.raises(ConfigError, match="tiny"):
+        load("huge", [])
+
+
+def test_a_malformed_toml_file_names_its_line(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('recipe = "tiny"\n[pretrain\n')
+    with pytest.raises(ConfigError, match="line 2"):
+        load(str(path), [])
+
+
+def test_a_toml_file_says_only_what_it_changes(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('recipe = "tiny"\n[pretrain]\ntokens = 5\n')
+    found, tiny = load(str(path), ["pretrain.replicas=1"]), load("tiny", [])
+    assert found.pretrain.tokens == 5
+    assert found.pretrain.replicas == 1
+    assert found.corpus == tiny.corpus
+
+
+@pytest.mark.parametrize("name", list(RECIPES))
+def test_recipes_are_whole(name: str) -> None:
+    assert load(name, []).recipe == name
+
+
+def test_a_resolved_config_reads_back_as_itself() -> None:
+    config = load("tiny", [])
+    assert build(config.model_dump(mode="json")) == config
+
+
+def test_sets_take_toml_values_or_text() -> None:
+    assert parse_set("a.b=3") == ("a.b", 3)
+    assert parse_set("a=[1, 2]") == ("a", [1, 2])
+    assert parse_set("a=some text") == ("a", "some text")
+    values: dict[str, object] = {"a": {"b": 1}}
+    override(values, "a.c.d", 2)
+    assert values == {"a": {"b": 1, "c": {"d": 2}}}
+    assert merge({"a": {"b": 1, "c": 2}}, {"a": {"b": 3}}) == {"a": {"b": 3, "c": 2}}
+
+
+def test_a_run_directory_of_another_recipe_is_refused(tmp_path: Path) -> None:
+    store = LocalStorage(tmp_path)
+    config = load("tiny", [])
+    _same_recipe(store, config)
+    import tomli_w
+
+    other = {**config.model_dump(mode="json"), "recipe": "other"}
+    store.put("run.toml", tomli_w.dumps(other).encode())
+    with pytest.raises(UserError, match="other"):
+        _same_recipe(store, config)
+
+
+def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "thesis.tex").write_text("dear")
+    with pytest.raises(UserError, match="no run of ours"):
+        _same_recipe(LocalStorage(tmp_path), load("tiny", []))
