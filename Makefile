@@ -36,7 +36,7 @@ $(DEV): $(READY)
 	touch $(DEV)
 
 # Pin what is installed now: what the last proof ran with.
-lock: $(DEV)
+lock:
 	$(BIN)/pip freeze --exclude-editable | grep -v '^torch==' | sed 's/ @ .*//' > constraints.txt
 
 clean:

@@ -34,7 +34,11 @@ PARTS = (
     Off("search", ("search.enabled=false",), "evaluate@pretrain"),
     Off("near-duplicate removal", ("corpus.dedup.enabled=false",), "evaluate@pretrain"),
     Off("loss mask of SFT", ("finetune.mask_prompts=false",), "evaluate@finetune"),
-    Off("KL penalty of RLHF", ("rlhf.kl.coefficient=0.0", "rlhf.kl.rate=0.0"), "rlhf"),
+    Off(
+        "KL penalty of RLHF",
+        ("rlhf.kl.coefficient=0.0", "rlhf.kl.rate=0.0", "rlhf.kl.brake=1.0", "rlhf.kl.bound=1e9"),
+        "rlhf",
+    ),
 )
 
 

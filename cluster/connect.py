@@ -44,6 +44,7 @@ def connect(config: ClusterConfig, log_folder: str, *, redirect: bool = True) ->
     Raises UserError where the address does not answer.
     """
     assert threading.current_thread() is threading.main_thread(), "an embedded cluster ends with this thread"
+    os.environ["RAY_ENABLE_AUTO_CONNECT"] = "0"  # a thread that outlives the connection must not start a new cluster
     logs = Path(log_folder)
     logs.mkdir(parents=True, exist_ok=True)
     in_job = JOB_MARK in os.environ

@@ -7,6 +7,8 @@ FirstlightError              1  the run failed
 │   └── RunDirError             a run directory that cannot be used so
 ├── CorruptPiece             1  a file whose checksum is not the recorded one
 ├── StageFailed              1  a stage ended with an exception
+├── DiskFull                 1  no room for a piece (cluster/storage.py)
+├── ChunkLost                1  a chunk that kills each actor that takes it (cluster/actors.py)
 └── Interrupted            130  Ctrl-C
 """
 
@@ -47,7 +49,7 @@ class CorruptPiece(FirstlightError):
 
     def __init__(self, piece: str, expected: str, found: str, remedy: str) -> None:
         self.piece, self.expected, self.found, self.remedy = piece, expected, found, remedy
-        super().__init__(f"{piece}: sha256 is {found[:12]}, {expected[:12]} was committed. {remedy}")
+        super().__init__(f"{piece}: found {found[:16]}, but {expected[:13]} was committed. {remedy}")
 
     def __reduce__(self) -> tuple[type, tuple[str, str, str, str]]:
         return type(self), (self.piece, self.expected, self.found, self.remedy)
@@ -59,6 +61,9 @@ class StageFailed(FirstlightError):
     def __init__(self, stage: str, why: str) -> None:
         self.stage, self.why = stage, why
         super().__init__(f"stage {stage} failed: {why}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+        return type(self), (self.stage, self.why)
 
 
 class Interrupted(FirstlightError):

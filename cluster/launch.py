@@ -135,6 +135,11 @@ def run_replicas(
     return launch.results()
 
 
+def actor_host(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:
+    """Replicas on plain actors, one CPU each: what a stage gives to ``elastic.train`` where start-up time counts."""
+    run_replicas(target, configs, host="actor", num_cpus=1, name=name, storage="", poll=poll)
+
+
 class _Launch:
     """The state of one launch: the actor and the open call of each replica that has not finished."""
 

@@ -4,6 +4,7 @@ Each epoch is a key that exactly one driver can create. A second driver is refus
 that lost its lease may not commit: it is fenced by the higher epoch.
 """
 
+import contextlib
 import json
 import os
 import socket
@@ -12,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from cluster.errors import RunDirError
+from cluster.errors import FirstlightError, RunDirError
 from cluster.storage import LocalStorage
 
 BEAT_EVERY_S = 10.0
@@ -54,7 +55,8 @@ class Lease:
         """Let the next driver in without waiting."""
         self._stop.set()
         self._thread.join()
-        self._storage.put(f"lease/{self.epoch:06d}.released", b"")
+        with contextlib.suppress(OSError, FirstlightError):  # must not hide why the run ends; our death frees it too
+            self._storage.put(f"lease/{self.epoch:06d}.released", b"")
 
     def _newest(self) -> int:
         epochs = [int(Path(k).stem) for k in self._storage.list("lease") if k.endswith(".json")]
@@ -76,7 +78,8 @@ class Lease:
 
     def _keep(self) -> None:
         while not self._stop.wait(BEAT_EVERY_S):
-            self._beat()
+            with contextlib.suppress(OSError, FirstlightError):  # the next beat may find room on the disk
+                self._beat()
 
 
 def _key(epoch: int) -> str:

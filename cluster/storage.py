@@ -53,11 +53,10 @@ class LocalStorage:
     def put_if_absent(self, key: str, data: bytes) -> bool:
         """Write an object unless it stands; False where another writer was first."""
         with self._partial(key, data) as partial:
-            try:
+            with contextlib.suppress(FileExistsError):
                 os.link(partial, self.path(key))
-            except FileExistsError:
-                return False
-            return True
+                return True
+            return False
 
     def list(self, prefix: str = "") -> Iterator[str]:
         """Keys that begin with a prefix that is a folder (or "" for all), sorted, whole objects only."""
@@ -86,6 +85,9 @@ class LocalStorage:
                 os.fsync(file.fileno())
             yield partial
         except OSError as error:
+            if error.errno in (errno.ENOTDIR, errno.EEXIST, errno.EACCES, errno.EPERM, errno.EROFS):
+                rule = f"{error.filename or path} cannot be written ({error.strerror})"
+                raise RunDirError("--out", str(self.root), rule, "Give a folder that you can write") from error
             if error.errno not in (errno.ENOSPC, errno.EDQUOT):
                 raise
             raise DiskFull(
@@ -93,7 +95,8 @@ class LocalStorage:
                 "free some space and give the same command again"
             ) from error
         finally:
-            partial.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
 
 
 def open_storage(url: str) -> LocalStorage:

@@ -5,7 +5,9 @@ opens new segments, so nothing that an earlier one said is lost.
 """
 
 import json
+import threading
 import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -15,6 +17,7 @@ from cluster.storage import LocalStorage
 
 EVENTS_A_SEGMENT = 200
 PLAIN_LINE_EVERY_S = 10.0
+WINDOW = 6  # lines over which the remaining time is told
 
 
 class Events:
@@ -23,15 +26,17 @@ class Events:
     def __init__(self, storage: LocalStorage, epoch: int) -> None:
         self._storage, self._epoch = storage, epoch
         self._segment, self._lines = 0, list[str]()
+        self._lock = threading.Lock()
 
     def add(self, kind: str, **facts: Any) -> None:
         """Keep one event, durable when this returns."""
-        if len(self._lines) >= EVENTS_A_SEGMENT:
-            self._segment, self._lines = self._segment + 1, []
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        self._lines.append(json.dumps({"t": now, "kind": kind, **facts}, default=str))
-        key = f"events/{self._epoch:06d}-{self._segment:05d}.jsonl"
-        self._storage.put(key, ("\n".join(self._lines) + "\n").encode())
+        with self._lock:
+            if len(self._lines) >= EVENTS_A_SEGMENT:
+                self._segment, self._lines = self._segment + 1, []
+            self._lines.append(json.dumps({"t": now, "kind": kind, **facts}, default=str))
+            key = f"events/{self._epoch:06d}-{self._segment:05d}.jsonl"
+            self._storage.put(key, ("\n".join(self._lines) + "\n").encode())
 
 
 def read_events(storage: LocalStorage) -> Iterator[dict[str, Any]]:
@@ -96,6 +101,7 @@ class _Line:
         self.done, self.facts = 0.0, dict[str, Any]()
         self._show, self._every_s = show, every_s
         self._start = self._shown = time.monotonic()
+        self._marks = deque([(self._start, 0.0)], maxlen=WINDOW)
 
     def advance(self, n: float = 1, **facts: Any) -> None:
         self.done += n
@@ -103,6 +109,7 @@ class _Line:
         now = time.monotonic()
         if now - self._shown >= self._every_s:
             self._shown = now
+            self._marks.append((now, self.done))
             self._show(self)
 
     def rate(self) -> str:
@@ -114,7 +121,8 @@ class _Line:
 
     def text(self, ended: bool = False) -> str:
         seconds = time.monotonic() - self._start
-        left = seconds / self.done * (self.total - self.done) if self.done else 0
+        (first, before), (last, now) = self._marks[0], self._marks[-1]
+        left = (last - first) / (now - before) * (self.total - self.done) if now > before else 0.0
         end = f"in {seconds:.1f} s" if ended else f"about {left:.0f} s left"
         done = f"{self.done:,.0f} of {self.total:,.0f} {self.unit}"
         return f"  {self.label}: {done}, {self.rate()}, {end}  {self.said()}".rstrip()

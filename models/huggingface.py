@@ -1,14 +1,12 @@
-"""Our weights, tokenizer and chat layout as files that transformers' LlamaForCausalLM loads, and back. Knows no folder.
+"""Our weights, tokenizer and chat layout as files that transformers' LlamaForCausalLM loads. Knows no folder.
 
 Needs safetensors; transformers only reads the result.
 """
 
 import json
-from collections.abc import Mapping
 from typing import Any
 
 import safetensors.torch
-import torch
 from torch import Tensor
 
 from models.chat import TEMPLATE
@@ -57,48 +55,6 @@ def llama_state(model: GPT) -> dict[str, Tensor]:
             for part, tensor in zip(parts, ours[name].chunk(len(parts)), strict=True):
                 state[part] = tensor
     return {name: tensor.contiguous() for name, tensor in state.items()}
-
-
-def from_llama(config: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> GPT:
-    """A GPT from Llama's config.json and weights. Raises ValueError for a Llama whose parts differ from ours."""
-    heads = config["num_attention_heads"]
-    rope = config.get("rope_parameters") or {"rope_theta": config.get("rope_theta", 10000.0)}
-    differs = [
-        name
-        for name, same in (
-            ("model_type", config.get("model_type") == "llama"),
-            ("num_key_value_heads", config.get("num_key_value_heads", heads) == heads),
-            ("head_dim", config.get("head_dim", config["hidden_size"] // heads) == config["hidden_size"] // heads),
-            ("rope_parameters", rope.get("rope_type", "default") == "default" and not config.get("rope_scaling")),
-            ("hidden_act", config.get("hidden_act", "silu") == "silu"),
-            ("attention_bias", not config.get("attention_bias", False)),
-            ("mlp_bias", not config.get("mlp_bias", False)),
-        )
-        if not same
-    ]
-    if differs:
-        raise ValueError(f"this Llama differs from our architecture in {differs}")
-    model = GPT(
-        GPTConfig(
-            vocab_size=config["vocab_size"],
-            context=config["max_position_embeddings"],
-            layers=config["num_hidden_layers"],
-            width=config["hidden_size"],
-            heads=heads,
-            hidden=config["intermediate_size"],
-            rope_base=rope["rope_theta"],
-            norm_eps=config["rms_norm_eps"],
-            tie_embeddings=config["tie_word_embeddings"],
-        )
-    )
-    state = {"embedding.weight": tensors["model.embed_tokens.weight"], "norm.weight": tensors["model.norm.weight"]}
-    if model.head is not None:
-        state["head.weight"] = tensors["lm_head.weight"]
-    for layer in range(model.config.layers):
-        for name, parts in _block_names(layer):
-            state[name] = torch.cat([tensors[part] for part in parts])
-    model.load_state_dict(state)
-    return model
 
 
 def export_files(model: GPT, tokenizer: Tokenizer) -> dict[str, bytes]:

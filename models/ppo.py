@@ -1,4 +1,4 @@
-"""Proximal policy optimisation as pure tensor maths: returns, advantages, clipped losses, KL estimators, KL control.
+"""Proximal policy optimisation as pure tensor maths: returns, advantages, clipped losses, a KL estimate, KL control.
 
 All tensors are ``[B, T]`` over reply tokens, with a boolean mask that is True where the policy chose the token. It
 knows no model, no text and no actor. Sources: PPO (Schulman et al. 2017), GAE (Schulman et al. 2016), the KL controller
@@ -84,16 +84,6 @@ def entropy(logits: Tensor) -> Tensor:
     """Entropy in nats of each distribution of ``[..., V]`` logits: ``[...]``."""
     logp = torch.log_softmax(logits, dim=-1)
     return -(logp.exp() * logp).sum(dim=-1)
-
-
-def kl_k1(logp: Tensor, ref_logp: Tensor) -> Tensor:
-    """``log p/q`` of a sample of p: unbiased for KL(p || q), may be negative, large variance."""
-    return logp - ref_logp
-
-
-def kl_k2(logp: Tensor, ref_logp: Tensor) -> Tensor:
-    """``(log p/q)^2 / 2``: biased, but as a loss its expected gradient is that of KL(p || q)."""
-    return 0.5 * (logp - ref_logp).square()
 
 
 def kl_k3(logp: Tensor, ref_logp: Tensor) -> Tensor:

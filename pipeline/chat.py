@@ -12,9 +12,10 @@ from models.chat import Turn, prompt
 from models.generate import generate
 from models.gpt import GPT
 from models.tokenizer import Tokenizer
-from pipeline.evaluate.weights import check_match, load_gpt, load_tokenizer
+from pipeline.evaluate.weights import check_match, load_gpt
 from pipeline.rows import render
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 
 NEWEST_FIRST = ("rlhf", "finetune", "pretrain")
 FORGET = "/new"  # a line that begins a new dialogue

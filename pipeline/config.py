@@ -68,7 +68,7 @@ class RunConfig(Config):
 def check_batch(name: str, schedule: BatchStages, shards: int) -> None:
     """Raise ConfigError unless a batch schedule begins at 0, goes up in fraction, and the shards divide it."""
     starts = [start for start, _ in schedule]
-    if starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
+    if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
         raise ConfigError(name, schedule, "token fractions begin at 0.0 and go up below 1.0", "Sort the pairs")
     for _, sequences in schedule:
         if sequences <= 0 or sequences % shards:

@@ -12,17 +12,17 @@ from pipeline.config import RunConfig
 # Ray on one machine, 2 cores (Ray 2.60, embedded cluster, a private temporary folder)
 RAY_START_S = 6.0  # ray.init with its imports, before the first stage that has work to do
 REPLICAS_START_S = 17.0  # a Ray Train run per replica, all at once: start 14, stop 3
-ACTORS_START_S = 8.0  # actors that import torch, or replicas that are actors
-TRIAL_S = 2.0  # an actor of Ray Tune, besides the trial's own work
+ACTORS_START_S = 4.0  # actors that import torch, or replicas that are actors
+TRIAL_S = 4.0  # an actor of Ray Tune, besides the trial's own work
 DATA_START_S = 4.0  # first execution of a Ray Data plan
 STEP_S = 0.03  # quorum, exchange and commit vote of one step
 
 # Shares of the probe's rate that the loops keep; a width of 192 leaves much to softmax, norms and memory
-TRAIN, FORWARD, GENERATE = 0.4, 0.4, 0.05
+TRAIN, FORWARD, GENERATE = 0.35, 0.45, 0.12
 
 # Text, on one core
-CLEAN_BYTES_A_S, ENCODE_BYTES_A_S, XZ_BYTES_A_S = 1.15e6, 2e6, 1e6
-TOKENIZER_S, PARQUET_S = 6.0, 3.0
+CLEAN_BYTES_A_S, ENCODE_BYTES_A_S, XZ_BYTES_A_S = 1.15e6, 3.3e6, 1e6
+TOKENIZER_S, PARQUET_S, EXPORT_S = 6.0, 1.0, 0.2
 BYTES_A_TOKEN = 3.1  # a byte-level vocabulary of some thousand on English prose and code
 TOKENS_A_WORD = 1.6
 PACKAGED_BYTES = {"plays": 5.3e6, "chats": 12.3e6, "code": 13.2e6, "docs": 0.7e6, "questions": 1.1e6}
@@ -60,7 +60,7 @@ def stage_costs(config: RunConfig, rate: float) -> dict[str, Cost]:
         "reward": _reward(config, rate),
         "rlhf": _rlhf(config, rate),
         "evaluate@rlhf": evaluation,
-        "export": Cost(0.0, 0, 0, PARQUET_S),
+        "export": Cost(0.0, 0, 0, EXPORT_S),
     }
 
 
@@ -150,7 +150,7 @@ def _finetune(config: RunConfig, rate: float) -> Cost:
     seconds = (
         _work(train, rate, tune.replicas, TRAIN) + _work(held, rate, 1, FORWARD) + _work(replies, rate, 1, GENERATE)
     )
-    return Cost(train + held + replies, tokens, plan.steps, REPLICAS_START_S + plan.steps * STEP_S + seconds)
+    return Cost(train + held + replies, tokens, plan.steps, ACTORS_START_S + plan.steps * STEP_S + seconds)
 
 
 def _reward(config: RunConfig, rate: float) -> Cost:

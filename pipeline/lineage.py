@@ -2,17 +2,19 @@
 
 import importlib
 import json
+import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import reduce
 from importlib.metadata import version
 from typing import Any
 
+from cluster.errors import RunDirError
 from cluster.fields import result_view
 from pipeline import digest
 from pipeline.config import RunConfig
 from pipeline.sections import Section
-from pipeline.stage import OUTSIDE_DIGEST, StageContext, StageFolder, folder_of
+from pipeline.stage import OUTSIDE_DIGEST, StageContext, StageFolder
 
 SCHEMA = 1
 
@@ -62,6 +64,7 @@ class Stage:
                 "config": {path: result_view(reduce(getattr, path.split("."), config)) for path in self.reads},
                 "inputs": {name: inputs[name] for name in self.inputs},
                 "outside": outside,
+                "python": ".".join(platform.python_version_tuple()[:2]),
                 "libraries": {name: version(name) for name in self.libraries},
             }
         )
@@ -73,18 +76,19 @@ def content_digest(content: dict[str, Any]) -> str:
 
 
 def commit(stage: Stage, context: StageContext, observed: dict[str, Any], outside: str = "") -> str:
-    """Write the manifest, last of all, and return the digest. Scratch under ``work/`` is taken away first."""
+    """Write the manifest, which no other driver may have written, then take scratch away; the digest.
+
+    Raises RunDirError where another driver was first.
+    """
     folder = context.folder
-    for piece in folder.pieces("work/"):
-        folder.drop(piece)
-    folder.storage.delete_folder(folder.key("work"))
     pieces, total = [], 0
     for name in folder.pieces():
         record = folder.record(name)
         assert record is not None
+        if name.startswith(OUTSIDE_DIGEST):
+            continue
         total += record["bytes"]
-        if not name.startswith(OUTSIDE_DIGEST):
-            pieces.append({"path": name, "rows": record["rows"], "sha256": record["sha256"]})
+        pieces.append({"path": name, "rows": record["rows"], "sha256": record["sha256"]})
     content = {"pieces": pieces, "counts": context.counts}
     found = content_digest(content)
     manifest = {
@@ -98,5 +102,13 @@ def commit(stage: Stage, context: StageContext, observed: dict[str, Any], outsid
         "observed": {**observed, "bytes": total},
     }
     text = json.dumps(manifest, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
-    folder.storage.put(f"{folder_of(stage.name)}/manifest.json", text.encode())
+    if not folder.storage.put_if_absent(folder.key("manifest.json"), text.encode()):
+        raise RunDirError("--out", folder.run, f"another driver has committed {stage.name}", "Let that one finish")
+    clean(folder)
     return found
+
+
+def clean(folder: StageFolder) -> None:
+    """Take the scratch of a committed stage away."""
+    folder.storage.delete_folder(folder.key(".pieces/work"))
+    folder.storage.delete_folder(folder.key("work"))

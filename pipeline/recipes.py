@@ -37,7 +37,7 @@ RECIPES: dict[str, Callable[[], Values]] = {"tiny": tiny}
 def load(recipe: str, sets: list[str]) -> RunConfig:
     """A recipe's name or a TOML file, with ``--set`` on top.
 
-    A TOML file may say ``recipe = "tiny"`` and only what it changes. Raises ConfigError.
+    A TOML file may say ``recipe = "tiny"`` and only what it changes; its run is named for the file. Raises ConfigError.
     """
     values = _named(recipe)
     for text in sets:
@@ -54,4 +54,20 @@ def _named(recipe: str) -> Values:
         raise ConfigError("RECIPE", recipe, "neither a recipe nor a TOML file that can be read", f"Recipes: {names}")
     said = config.read_toml(path)
     base = said.get("recipe")
-    return config.merge(RECIPES[base](), said) if base in RECIPES else said
+    if base in RECIPES:  # a run of its own, which must not meet the base's run directory
+        said = {**config.merge(RECIPES[base](), said), "recipe": path.stem}
+    return _beside(path.absolute().parent, said)
+
+
+def _beside(folder: Path, values: Values) -> Values:
+    """Relative paths of sources are meant from the file that names them."""
+    corpus = values.get("corpus")
+    if not isinstance(corpus, dict) or not isinstance(corpus.get("sources"), list):
+        return values
+    sources = [
+        {**s, "path": str(folder / s["path"])}
+        if isinstance(s, dict) and isinstance(s.get("path"), str) and s["path"]
+        else s
+        for s in corpus["sources"]
+    ]
+    return {**values, "corpus": {**corpus, "sources": sources}}

@@ -3,13 +3,16 @@
 import json
 import os
 import platform
+import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from types import FrameType
 from typing import Any
 
 import tomli_w
@@ -20,10 +23,11 @@ from cluster.memory import MemoryMeter
 from cluster.storage import LocalStorage, open_storage
 from cluster.telemetry import Events, Terminal
 from pipeline.config import RunConfig, build
-from pipeline.lineage import Stage, commit
+from pipeline.lineage import Stage, clean, commit
 from pipeline.stage import StageContext, StageFolder, folder_of
 from pipeline.stages import JOURNEY, summaries, views
 
+OURS = ("lease/", "events/", "logs/", "plan.json", "report.")  # may stand before run.toml does
 VERSIONS = ("ray", "torch", "torchft", "tokenizers", "numpy", "pyarrow", "transformers")
 
 
@@ -84,6 +88,7 @@ class Driver:
     def make(self, stage: Stage, fingerprint: str, outside: str) -> str:
         """Run one stage and commit it; its digest. Raises FirstlightError."""
         folder = StageFolder.open(str(self.storage), stage.name, fingerprint)
+        self.lease.check()
         _clear_other(folder)
         self.connect()
         self.meter.lap()
@@ -123,11 +128,14 @@ def run_journey(config: RunConfig, out: str, terminal: Terminal, until: str | No
         driver = Driver(config, storage, terminal, stack)
         driver.open()
         stack.callback(_report, str(storage), driver.events)
-        _keep_plan(driver)
+        interrupts = stack.enter_context(_interrupts())
         try:
+            _keep_plan(driver)
             for step in _journey(driver, until):
                 made.append(step)
-        except KeyboardInterrupt:
+        except BaseException:
+            if not interrupts:  # after a Ctrl-C whatever a library makes of it is that Ctrl-C
+                raise
             driver.events.add("interrupted")
             raise Interrupted("stopped by Ctrl-C. What was made is kept: the same command goes on from there") from None
         driver.events.add("run_done", stages=len(made))
@@ -141,6 +149,7 @@ def _journey(driver: Driver, until: str | None) -> Iterator[Made]:
         fingerprint = stage.fingerprint(driver.config, digests, outside)
         manifest = StageFolder.open(str(driver.storage), stage.name).manifest()
         if manifest and manifest["fingerprint"] == fingerprint:
+            clean(StageFolder.open(str(driver.storage), stage.name))
             digests[stage.name] = manifest["digest"]
             yield Made(stage.name, False, manifest["digest"], manifest["observed"]["seconds"])
         else:
@@ -149,6 +158,25 @@ def _journey(driver: Driver, until: str | None) -> Iterator[Made]:
             yield Made(stage.name, True, digests[stage.name], time.monotonic() - start)
         if stage.name == until:
             return
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """Remember each Ctrl-C, which raises KeyboardInterrupt as always; a list of the signals seen."""
+    seen: list[int] = []
+
+    def remember(number: int, frame: FrameType | None) -> None:
+        seen.append(number)
+        signal.default_int_handler(number, frame)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield seen
+        return
+    before = signal.signal(signal.SIGINT, remember)
+    try:
+        yield seen
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager
@@ -181,7 +209,7 @@ def _clear_other(folder: StageFolder) -> None:
 
 def _same_recipe(storage: LocalStorage, config: RunConfig) -> None:
     if not storage.exists("run.toml"):
-        if next(storage.list(), None) is not None:
+        if any(not key.startswith(OURS) for key in storage.list()):
             remedy = "Give a new folder, or an empty one"
             raise RunDirError("--out", str(storage), "there are files, but no run of ours", remedy)
         return

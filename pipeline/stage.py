@@ -56,11 +56,8 @@ class StageFolder:
 
     def record(self, piece: str) -> dict[str, Any] | None:
         """The record of a committed piece: rows, bytes, sha256 of its logical rows and of its bytes, fingerprint."""
-        try:
-            found: dict[str, Any] = json.loads(self.storage.get(self.key(f"{_RECORDS}/{piece}.json")))
-        except FileNotFoundError:
-            return None
-        return found if self.fingerprint in (None, found["fingerprint"]) else None
+        found = self._json(f"{_RECORDS}/{piece}.json")
+        return found if found and self.fingerprint in (None, found["fingerprint"]) else None
 
     def done(self, piece: str) -> bool:
         return self.record(piece) is not None
@@ -73,10 +70,19 @@ class StageFolder:
 
     def manifest(self) -> dict[str, Any] | None:
         """The manifest, or None where the stage has not committed."""
+        return self._json("manifest.json")
+
+    def _json(self, name: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = json.loads(self.storage.get(self.key("manifest.json")))
+            data = self.storage.get(self.key(name))
         except FileNotFoundError:
             return None
+        try:
+            found = json.loads(data)
+        except ValueError:
+            found = None
+        if not isinstance(found, dict) or "fingerprint" not in found:
+            raise CorruptPiece(self.key(name), "a JSON object", "something else", self.remedy)
         return found
 
     # Write
@@ -115,11 +121,14 @@ class StageFolder:
     # Read
 
     def read_bytes(self, piece: str) -> bytes:
-        """A committed piece's bytes, checked. Raises FileNotFoundError, CorruptPiece."""
+        """A committed piece's bytes, checked. Raises FileNotFoundError for no piece, CorruptPiece for a broken one."""
         record = self.record(piece)
         if record is None:
             raise FileNotFoundError(f"{self.key(piece)} was not committed")
-        data = self.storage.get(self.key(piece))
+        try:
+            data = self.storage.get(self.key(piece))
+        except FileNotFoundError:
+            raise CorruptPiece(self.key(piece), record["bytes_sha256"], "missing", self.remedy) from None
         found = digest.of_bytes(data)
         if found != record["bytes_sha256"]:
             raise CorruptPiece(self.key(piece), record["bytes_sha256"], found, self.remedy)

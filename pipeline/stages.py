@@ -16,7 +16,7 @@ def _evaluate(stage: str) -> Stage:
 
 
 JOURNEY: tuple[Stage, ...] = (
-    Stage("corpus", "corpus", 1, (), ("corpus",), ("ftfy", "emoji", "numpy"), _SOURCES),
+    Stage("corpus", "corpus", 1, (), ("corpus",), ("ftfy", "emoji", "numpy", "scipy", "pyyaml"), _SOURCES),
     Stage("tokens", "tokens", 1, ("corpus",), ("tokens",), ("tokenizers", "numpy")),
     Stage("search", "search", 1, ("tokens",), ("seed", "model", "optim", "search", _SHARDS), _TRAIN),
     Stage("pretrain", "pretrain", 1, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN),

@@ -1,5 +1,6 @@
 """What a finished `run` says at its end: a short table, the headline figures, and where the report is."""
 
+import textwrap
 from pathlib import Path
 
 from cluster.telemetry import Terminal
@@ -7,6 +8,8 @@ from pipeline.render import figures
 from pipeline.run import Made
 from pipeline.stage import StageFolder
 from pipeline.stages import views
+
+COLUMNS = 80
 
 
 def print_summary(run: str, made: list[Made], terminal: Terminal) -> None:
@@ -18,9 +21,10 @@ def print_summary(run: str, made: list[Made], terminal: Terminal) -> None:
         view = told[one.stage]
         inputs = {name: StageFolder.open(run, name) for name in view.inputs}
         section = view.section(StageFolder.open(run, one.stage), inputs)
-        said = ", ".join(f"{name} {value}" for name, value in section.headline[:1]) if section else ""
+        said = ", ".join(f"{value}: {name}" for name, value in section.headline[:1]) if section else ""
         time = figures.seconds(one.seconds) if one.fresh else "stood"
-        terminal.say(f"{one.stage:<20}{time:>9}  {one.digest[:12]:<14}{said}"[:80].rstrip())
+        head = f"{one.stage:<20}{time:>9}  {one.digest[:12]:<14}"
+        terminal.say(head + textwrap.shorten(said, COLUMNS - len(head), placeholder=" ..."))
     total = sum(one.seconds for one in made if one.fresh)
     terminal.say("")
     terminal.say(f"{'all':<20}{figures.seconds(total):>9}")

@@ -64,8 +64,6 @@ def _pieces(folder: StageFolder, manifest: dict[str, Any]) -> Iterator[str]:
             continue
         try:
             folder.check(piece)
-        except FileNotFoundError:
-            yield f"{piece}: the file is gone"
         except (CorruptPiece, ValueError) as error:
             yield str(error)
 

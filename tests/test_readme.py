@@ -61,6 +61,13 @@ def test_every_stage_folder_is_in_the_tree_and_has_its_shape() -> None:
             assert (folder / name).exists(), f"{folder}/{name}"
 
 
+def test_links_lead_somewhere_and_no_gap_is_left() -> None:
+    for target in re.findall(r"\]\(([^)#]+)\)", README + CONTRIBUTING):
+        assert (ROOT / target).exists(), target
+    assert not re.search(r"@[A-Z]+@", README)
+    assert (ROOT / "constraints.txt").exists()
+
+
 def test_files_that_are_named_exist() -> None:
     for path in re.findall(
         r"`((?:models|pipeline|cluster|tests|benchmarks)/[\w/]+\.(?:py|json))`", README + CONTRIBUTING

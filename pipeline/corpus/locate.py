@@ -87,9 +87,14 @@ def files(source: Source) -> list[str]:
     """The files of a source, sorted, links followed and each counted once. Raises SourceError."""
     field = f"corpus.sources.{source.name}.path"
     top = source.path or _packaged(source)
-    found = sorted({os.path.realpath(path) for path in _walk(top, source)})
+    try:
+        found = sorted({os.path.realpath(path) for path in _walk(top, source)})
+    except OSError as error:
+        raise _unreadable(field, error.filename, error) from error
     if not found:
         rule = f"no file is there that a source of kind {source.kind} reads"
+        if not os.path.isabs(top):
+            rule += f" (a relative path begins at the current folder, {os.getcwd()})"
         raise SourceError(
             field, top, rule, f"Give a file, a folder or a glob of {_SUFFIX[source.kind] or 'text'} files"
         )
@@ -98,10 +103,13 @@ def files(source: Source) -> list[str]:
             with open(path, "rb"):
                 pass
         except OSError as error:
-            raise SourceError(
-                field, path, f"cannot be read: {error.strerror}", "Mend its rights, or leave it out"
-            ) from error
+            raise _unreadable(field, path, error) from error
     return found
+
+
+def language_of(kind: Kind, path: str) -> str:
+    """What a file's path says of its rows: the language of questions is the name of their folder."""
+    return Path(path).parent.name if kind == "questions" else ""
 
 
 def config_digest(config: "RunConfig") -> str:
@@ -110,12 +118,13 @@ def config_digest(config: "RunConfig") -> str:
 
 
 def content_digest(sources: Sequence[Source]) -> str:
-    """sha256 over what the sources' files hold, whatever the files are called: the corpus stage's own input."""
+    """sha256 over what decides the rows: what the files hold and their language, whatever they are called."""
     seen = []
     for source in sources:
         for path in files(source):
             with open(path, "rb") as file:
-                seen.append((source.name, hashlib.file_digest(file, "sha256").hexdigest()))
+                held = hashlib.file_digest(file, "sha256").hexdigest()
+            seen.append((source.name, language_of(source.kind, path), held))
     return hashlib.sha256(json.dumps(sorted(seen)).encode()).hexdigest()
 
 
@@ -131,16 +140,27 @@ def _packaged(source: Source) -> str:
 
 
 def _walk(top: str, source: Source) -> Iterator[str]:
-    """Files under a folder that have the kind's suffix; a file or a glob that names files is taken at its word."""
+    """Files under a folder that have the kind's suffix; a file or a glob that names files is taken at its word.
+
+    Raises OSError for a folder that cannot be read.
+    """
     for path in [top] if os.path.exists(top) else glob.glob(top, recursive=True):
         if not os.path.isdir(path):
             yield path
             continue
-        for folder, folders, names in os.walk(path):
+        for folder, folders, names in os.walk(path, onerror=_raise):
             folders[:] = [name for name in folders if _wanted(name, source.kind)]
             for name in names:
                 if name.endswith(_SUFFIX[source.kind]) and _wanted(name, source.kind):
                     yield os.path.join(folder, name)
+
+
+def _raise(error: OSError) -> None:
+    raise error
+
+
+def _unreadable(field: str, path: str, error: OSError) -> SourceError:
+    return SourceError(field, path, f"cannot be read: {error.strerror}", "Mend it or its rights, or leave it out")
 
 
 def _wanted(name: str, kind: Kind) -> bool:

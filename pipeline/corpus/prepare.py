@@ -6,16 +6,16 @@ the training text -> training text that holds held-out text -> evaluation items 
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
+from cluster.data import Task
 from cluster.errors import UserError
 from pipeline import rows
-from pipeline.corpus import decontaminate, dedup, items, locate, split, tables, work
+from pipeline.corpus import decontaminate, dedup, items, locate, minhash, shingles, split, tables, work
 from pipeline.corpus.ledger import Ledger, Size, funnel
 from pipeline.corpus.shingles import U64
 from pipeline.rows import Row
@@ -23,18 +23,8 @@ from pipeline.stage import StageContext
 
 DOCUMENTS_A_TASK = 2_000
 
-
-@dataclass(frozen=True)
-class Task:
-    """One call of a function of ``work``: it is done when the piece ``name`` stands."""
-
-    name: str
-    arguments: dict[str, Any]
-    weight: float  # on the progress bar
-
-
 Runner = Callable[[str, str, list[Task], str], None]
-"""(label, function of ``work``, tasks, unit of their weights) -> when it returns, all the pieces stand."""
+"""(label, function of ``work``, tasks, unit of their weights) -> when it returns, the piece of each task stands."""
 
 
 def prepare(ctx: StageContext, run: Runner) -> None:
@@ -119,7 +109,8 @@ def _near(ctx: StageContext, run: Runner, ledger: Ledger) -> None:
     matches = tables.concat((ctx.folder.read_table(task.name) for task in tasks), work.MATCHES).to_pylist()
     for match in sorted(matches, key=lambda match: int(match["dropped"])):
         ledger.leave(match["dropped"], "near_dup", "similar_text", match["score"], ledger.ids[match["kept"]])
-    ctx.count(near_dup={"proposed_pairs": len(pairs), "clusters": len(found), "dropped": len(matches)})
+    counts = {"proposed_pairs": len(pairs), "clusters": len(found), "dropped": len(matches)}
+    ctx.count(near_dup={**counts, "scheme": f"{minhash.SCHEME} over {shingles.SCHEME}, seed {minhash.SEED}"})
 
 
 def _batches(clusters: Sequence[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
@@ -153,7 +144,7 @@ def _decontaminate(ctx: StageContext, run: Runner, ledger: Ledger) -> U64:
     for source, share in lost.items():
         if share > config.decontaminate.max_loss:
             ctx.event("source_lost", step="decontaminate", source=source, share=share)
-    ctx.count(decontamination_loss=lost)
+    ctx.count(decontamination_loss=lost, decontamination_scheme=shingles.SCHEME)
     return hits.gram[[i not in ledger.fates for i in hits.document.tolist()]]
 
 

@@ -16,8 +16,9 @@ import pyarrow as pa
 from pipeline import rows
 from pipeline.corpus import clean, decontaminate, dedup, filters, minhash, shingles, tables
 from pipeline.corpus.config import CorpusConfig
-from pipeline.corpus.extract import drop, extract
+from pipeline.corpus.extract import extract
 from pipeline.corpus.locate import Unit
+from pipeline.corpus.records import drop
 from pipeline.rows import Drop, Row
 from pipeline.stage import StageFolder
 

@@ -16,8 +16,8 @@ from pipeline.evaluate import score, summary
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.perplexity import Excerpt, Window, excerpt, window_nats, windows
 from pipeline.evaluate.tasks import KINDS, Item, Kind, choose_shots, make_request, of_kind
-from pipeline.evaluate.weights import load_tokenizer
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 
 
 @dataclass(frozen=True)

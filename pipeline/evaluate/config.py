@@ -7,7 +7,7 @@ class EvaluateConfig(Config):
     """What is scored after pretrain, finetune and rlhf; the same for all three, so that they can be compared."""
 
     heldout_bytes: int = result(
-        80_000, "Held-out text scored per source, documents in order of id", unit="bytes", ge=256, le=1_000_000_000
+        300_000, "Held-out text scored per source, documents in order of id", unit="bytes", ge=256, le=1_000_000_000
     )
     stride: float = result(
         0.75,

@@ -15,8 +15,9 @@ from models.tokenizer import Tokenizer
 from pipeline.evaluate import score
 from pipeline.evaluate.perplexity import window_nats, windows
 from pipeline.evaluate.tasks import fit
-from pipeline.evaluate.weights import check_match, load_gpt, load_tokenizer
+from pipeline.evaluate.weights import check_match, load_gpt
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 
 
 class Asked(Protocol):

@@ -31,7 +31,7 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
     if found is None:
         pieces = len(folder.pieces("scores/"))
         return Section(folder.stage, title, f"Half done: {pieces} pieces of work stand.", []) if pieces else None
-    return Section(folder.stage, title, lead(found), [*_blocks({stage: found}), Note(HOW)], headline(stage, found))
+    return Section(folder.stage, title, lead(found), [*_blocks({stage: found}), Note(HOW)], headline(found))
 
 
 def comparison(folders: dict[str, StageFolder]) -> Section | None:
@@ -45,7 +45,7 @@ def comparison(folders: dict[str, StageFolder]) -> Section | None:
     blocks = _blocks(found)
     if absent:
         blocks.append(Note(f"Not there yet: {', '.join(absent)}."))
-    shown = [pair for stage, r in found.items() for pair in headline(stage, r)]
+    shown = [(f"after {stage}: {name}", value) for stage, r in found.items() for name, value in headline(r)]
     return Section("evaluate", "Evaluation", lead(found[last]), [*blocks, Note(HOW)], shown)
 
 
@@ -60,10 +60,10 @@ def lead(found: Results) -> str:
     )
 
 
-def headline(stage: str, found: Results) -> list[tuple[str, str]]:
+def headline(found: Results) -> list[tuple[str, str]]:
     """The figure for the front page."""
     total = found["text"]["total"]
-    return [(f"bits per byte, {stage}", f"{total['bits_per_byte']:.3f} ({total['ratio']:.2f} x xz)")]
+    return [(f"bits a byte, {total['ratio']:.2f} x xz", f"{total['bits_per_byte']:.3f}")]
 
 
 def _blocks(found: dict[str, Results]) -> list[Block]:

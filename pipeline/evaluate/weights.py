@@ -1,4 +1,4 @@
-"""The trained model and the tokenizer of a run, read from their stage folders. Knows no Ray."""
+"""The trained model of a run, read from its stage folder, and whether a tokenizer fits it. Knows no Ray."""
 
 from cluster.errors import UserError
 from models.checkpoint import load
@@ -6,11 +6,6 @@ from models.config import GPTConfig
 from models.gpt import GPT
 from models.tokenizer import Tokenizer
 from pipeline.stage import StageFolder
-
-
-def load_tokenizer(tokens: StageFolder) -> Tokenizer:
-    """The tokenizer that the tokens stage trained."""
-    return Tokenizer.load(tokens.read_bytes("tokenizer.json").decode())
 
 
 def load_gpt(folder: StageFolder) -> GPT:

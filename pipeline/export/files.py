@@ -4,10 +4,11 @@ from typing import Any
 
 from cluster.errors import UserError
 from models.huggingface import export_files
-from pipeline.evaluate.weights import check_match, load_gpt, load_tokenizer
+from pipeline.evaluate.weights import check_match, load_gpt
 from pipeline.export.card import Card
 from pipeline.export.config import ExportConfig
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 
 NEWEST_FIRST = ("rlhf", "finetune", "pretrain")
 

@@ -9,6 +9,16 @@ from cluster.fields import Config, execution, result
 from models.config import OptimConfig
 
 
+def check_shards(section: str, batch: int, shards: int, replicas: int) -> None:
+    """A step's batch falls into whole logical shards, and each replica has one. Raises ConfigError."""
+    if batch % shards:
+        rule = f"a batch is a multiple of logical_shards = {shards}"
+        raise ConfigError(f"{section}.batch", batch, rule, "Change one of the two")
+    if replicas > shards:
+        rule = f"at most logical_shards = {shards}, since a replica takes whole shards"
+        raise ConfigError(f"{section}.replicas", replicas, rule, "Ask for fewer, or raise logical_shards")
+
+
 class FinetuneConfig(Config):
     """Which dialogues to learn from, for how long, and on how many replicas."""
 
@@ -40,19 +50,12 @@ class FinetuneConfig(Config):
     samples: int = result(12, "Held-out prompts that both models answer for the report", unit="prompts", ge=0, le=1000)
     sample_tokens: int = result(40, "Longest sampled reply", unit="tokens", ge=1)
     temperature: float = result(0.7, "Temperature of the sampled replies; 0 is greedy", unit="none", ge=0, le=2)
-    replicas: int = execution(
-        2, "Replicas that share a step; each is a Ray Train run of its own", unit="replicas", ge=1
-    )
+    replicas: int = execution(2, "Replicas that share a step; each is a plain Ray actor", unit="replicas", ge=1)
     checkpoint_every: int = execution(
         50, "Steps between checkpoints, for when every replica is lost", unit="steps", ge=1
     )
 
     @model_validator(mode="after")
     def _shards_divide(self) -> Self:
-        if self.batch % self.logical_shards:
-            rule = f"a batch is a multiple of logical_shards = {self.logical_shards}"
-            raise ConfigError("finetune.batch", self.batch, rule, "Change one of the two")
-        if self.replicas > self.logical_shards:
-            rule = f"at most logical_shards = {self.logical_shards}, since a replica takes whole shards"
-            raise ConfigError("finetune.replicas", self.replicas, rule, "Ask for fewer, or raise logical_shards")
+        check_shards("finetune", self.batch, self.logical_shards, self.replicas)
         return self

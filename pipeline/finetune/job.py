@@ -1,9 +1,6 @@
 """The finetune stage on Ray: the same elastic replicas as pretraining, each a plain actor, which starts sooner."""
 
-from collections.abc import Callable
-from typing import Any
-
-from cluster.launch import run_replicas
+from cluster.launch import actor_host
 from pipeline.finetune import select, sft
 from pipeline.finetune.packing import from_bytes, to_bytes
 from pipeline.pretrain import elastic
@@ -16,10 +13,6 @@ def run(ctx: StageContext) -> None:
     _prepare(ctx)
     ctx.count(**ctx.folder.read_json("dialogues.json"))
 
-    def launch(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:
-        scratch = str(ctx.folder.storage.path(ctx.folder.key("train")))
-        run_replicas(target, configs, host="actor", num_cpus=1, name=name, storage=scratch, poll=poll)
-
     elastic.train(
         ctx,
         "pipeline.finetune.sft:make_task",
@@ -31,7 +24,7 @@ def run(ctx: StageContext) -> None:
         replicas=config.replicas,
         threads=config.threads,
         checkpoint_every=config.checkpoint_every,
-        launch=launch,
+        launch=actor_host,
         label="finetune",
     )
     _compare(ctx)

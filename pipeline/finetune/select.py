@@ -10,12 +10,12 @@ from typing import Any
 
 from cluster.errors import UserError
 from models.tokenizer import Tokenizer
-from pipeline.evaluate.weights import load_tokenizer
 from pipeline.finetune.config import FinetuneConfig
 from pipeline.finetune.dialogues import Dialogue, read
 from pipeline.finetune.packing import Piece, Rows, pack, pieces
 from pipeline.rows import fraction
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 
 
 @dataclass(frozen=True)

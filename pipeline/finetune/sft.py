@@ -12,16 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from models.chat import Turn, prompt
-from models.config import GPTConfig
 from models.generate import generate
 from models.gpt import GPT
 from models.losses import IGNORE, next_token_sum
 from models.tokenizer import Tokenizer
-from pipeline.evaluate.weights import check_match, load_gpt, load_tokenizer
+from pipeline.evaluate.weights import check_match, load_gpt, load_shape
 from pipeline.finetune.config import FinetuneConfig
 from pipeline.finetune.packing import POSITIONS, SEGMENTS, TARGETS, TOKENS, Rows, from_bytes
 from pipeline.stage import StageFolder
 from pipeline.tokens.order import permute
+from pipeline.tokens.pieces import load_tokenizer
 
 TRAIN, HELDOUT = "work/train.bin", "work/heldout.bin"
 
@@ -52,6 +52,12 @@ def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     return next_token_sum(model.logits(hidden_BTD[counted])[None], batch.targets[counted][None])
 
 
+def drawn(seed: int, count: int, k: int) -> int:
+    """Which of ``count`` members stands k-th in the order of training: pass after pass, each in an order of its own."""
+    epoch, within = divmod(k, count)
+    return permute(seed, epoch, count, within)
+
+
 class SftTask:
     """A pure function of (packed rows, config, step, shard)."""
 
@@ -69,8 +75,7 @@ class SftTask:
 
     def order(self, k: int) -> int:
         """The row that stands k-th in the order of training."""
-        epoch, within = divmod(k, len(self.rows))
-        return permute(self.seed, epoch, len(self.rows), within)
+        return drawn(self.seed, len(self.rows), k)
 
     def shard(self, step: int, g: int) -> Batch:
         """A contiguous share of the step's rows."""
@@ -93,14 +98,7 @@ class SftTask:
         return step * self.config.batch * int(self.rows.shape[2])
 
     def facts(self) -> dict[str, Any]:
-        model = GPTConfig(**checkpoint_facts(self.start)["config"])
-        return {"kind": "gpt", "config": model.model_dump()}
-
-
-def checkpoint_facts(folder: StageFolder) -> dict[str, Any]:
-    """What a stage says of the model that it wrote."""
-    found: dict[str, Any] = folder.read_json("model/manifest.json")["facts"]
-    return found
+        return {"kind": "gpt", "config": load_shape(self.start).model_dump()}
 
 
 def make_task(run: str, *, config: dict[str, Any], seed: int, fingerprint: str) -> SftTask:

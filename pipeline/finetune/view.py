@@ -24,7 +24,7 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
             f"On the assistant's tokens of held-out dialogues ({loss['tokens']:,}), the loss went from"
             f" {loss['before']:.3f} to {loss['after']:.3f} nats a token."
         )
-        headline = [("held-out reply loss, before and after finetuning", f"{loss['before']:.3f}, {loss['after']:.3f}")]
+        headline = [("held-out reply loss", f"{loss['before']:.2f} -> {loss['after']:.2f}")]
     if folder.done("samples.jsonl"):
         blocks.append(_samples(folder.read_jsonl("samples.jsonl")))
     return Section("finetune", TITLE, lead, blocks, headline)

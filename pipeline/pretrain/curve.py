@@ -3,10 +3,10 @@
 import math
 from typing import Any
 
-from models.tokenizer import Tokenizer
 from pipeline.config import RunConfig
 from pipeline.pretrain.language import heldout_windows
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 
 
 def write_curve(folder: StageFolder, tokens: StageFolder, config: RunConfig) -> dict[str, Any]:
@@ -19,7 +19,7 @@ def write_curve(folder: StageFolder, tokens: StageFolder, config: RunConfig) -> 
     points = []
     if any("probe" in line for line in lines):
         windows = heldout_windows(tokens, config.model.context, config.pretrain.curve_windows, config.seed)
-        tokenizer = Tokenizer.load(tokens.read_bytes("tokenizer.json").decode())
+        tokenizer = load_tokenizer(tokens)
         size = sum(len(tokenizer.decode(w[1:].tolist()).encode()) for w in windows)
         scale = windows[:, 1:].numel() / size / math.log(2)
         points = [

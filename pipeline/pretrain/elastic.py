@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import time
+import traceback
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from urllib.parse import urlparse
 import torch
 from torch import Tensor
 
+from cluster.errors import StageFailed
 from cluster.telemetry import Bar
 from pipeline.pretrain.loop import Trainee, load_task
 from pipeline.stage import StageContext, StageFolder
@@ -30,6 +32,7 @@ COLLECTIVE_TIMEOUT = timedelta(seconds=20)
 TRANSFER_TIMEOUT = timedelta(seconds=60)
 QUORUM_TIMEOUT = timedelta(seconds=120)
 STATUS_EVERY_S = 0.5
+MOST_REDONE = 30  # of one step in a row: what fails so often is no fault of a peer
 
 Launch = Callable[[str, list[dict[str, Any]], str, Callable[[], None]], object]
 """(target, one config a replica, name, poll) -> None: how a stage's job starts replicas and waits for them."""
@@ -69,13 +72,16 @@ def replica(config: dict[str, Any]) -> None:
     manager, group = _join(trainee, config)
     try:
         while trainee.step < trainee.task.steps:
+            members = status.members
             _step(trainee, manager, group, status)
+            if status.members < members and folder.done("model/manifest.json"):
+                return  # fell behind while the others finished
             first = manager.participating_rank() == 0
             if first and trainee.step % config["checkpoint_every"] == 0 and trainee.step < trainee.task.steps:
                 trainee.save(folder)
         if manager.participating_rank() in (0, None) or not folder.done("model/manifest.json"):
             trainee.write_model(folder)
-        status.write(trainee, 0, force=True)
+        status.write(trainee, status.members, force=True)
     finally:
         manager.shutdown(wait=False)
 
@@ -111,6 +117,7 @@ def _join(trainee: Trainee, config: dict[str, Any]) -> tuple["Manager", "Process
         replica_id=f"{config['stage']}-{config['replica']}_",
         checkpoint_transport=HTTPTransport(timeout=TRANSFER_TIMEOUT, num_chunks=0),
         timeout=TRANSFER_TIMEOUT,
+        max_retries=MOST_REDONE,
         quorum_timeout=QUORUM_TIMEOUT,
     )
     manager.load_state_dict({"step": trainee.step, "batches_committed": trainee.step})
@@ -120,14 +127,20 @@ def _join(trainee: Trainee, config: dict[str, Any]) -> tuple["Manager", "Process
 
 def _step(trainee: Trainee, manager: "Manager", group: "ProcessGroupGloo", status: "_Status") -> None:
     """One attempt at the next step. A failed attempt changes no state."""
-    manager.start_quorum()
+    try:
+        manager.start_quorum()
+    except (RuntimeError, TimeoutError):  # torchft keeps the failure for ever: a new process joins anew
+        traceback.print_exc()
+        os._exit(1)
     total = None
     if not manager.errored():
         rank = manager.participating_rank()
         assert rank is not None and trainee.step == manager.current_step()
         try:
             total = trainee.gradient(GlooExchange(group, manager.num_participants(), rank))
-        except RuntimeError as error:  # gloo: a peer died; anything else is a bug and ends the replica
+        except RuntimeError as error:
+            if manager.num_participants() == 1:
+                raise  # alone, no peer can have died: this is a mistake, not a fault
             manager.report_error(error)
     if manager.should_commit() and total is not None:
         trainee.apply(total)
@@ -149,10 +162,10 @@ class _Status:
 
     def __init__(self, folder: StageFolder, index: int) -> None:
         self._folder, self._index, self._last = folder, index, 0.0
-        self.redone, self.refused = 0, list[str]()
+        self.redone, self.members, self.refused = 0, 0, list[str]()
 
     def write(self, trainee: Trainee, members: int, force: bool = False) -> None:
-        now = time.monotonic()
+        now, self.members = time.monotonic(), members
         if not force and now - self._last < STATUS_EVERY_S:
             return
         self._last = now
@@ -247,4 +260,5 @@ def train(
             watch()
     finally:
         lighthouse.shutdown()
-    assert ctx.folder.done("model/manifest.json"), "replicas ended without a model"
+    if not ctx.folder.done("model/manifest.json"):
+        raise StageFailed(ctx.name, "its replicas ended without a model; the logs are in the run's logs/ folder")

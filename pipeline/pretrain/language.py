@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cluster.errors import UserError
 from models.config import GPTConfig, OptimConfig
 from models.gpt import GPT, init_weights
 from models.losses import next_token_sum
@@ -75,6 +76,9 @@ def heldout_windows(folder: StageFolder, context: int, count: int, seed: int) ->
     reader = TokenReader(folder, "heldout")
     counts = {s: windows(reader.tokens(s), context) for s in reader.sources}
     sources = [s for s in reader.sources if counts[s] > 0]
+    if not sources:
+        rule = f"no source's held-out text fills a window of {context} tokens"
+        raise UserError("corpus.heldout", counts, rule, "Hold out more documents, or take a shorter context")
     picked = []
     for i in range(count):
         source, turn = sources[i % len(sources)], i // len(sources)

@@ -17,9 +17,8 @@ from models.config import OptimConfig
 from models.optim import make_adamw
 from models.schedule import lr_at
 from models.step import ExactStep, LocalExchange, StepFacts
+from pipeline.pretrain.state import drop_old_checkpoints, moments, set_moments
 from pipeline.stage import StageFolder
-
-KEPT_CHECKPOINTS = 2
 
 
 class Task(Protocol):
@@ -101,22 +100,13 @@ class Trainee:
     def state(self) -> dict[str, Tensor]:
         """Weights and moments by name, ``model.*`` and ``optim.<moment>.*``."""
         found = {f"model.{name}": tensor for name, tensor in self.model.state_dict().items()}
-        for name, parameter in self.model.named_parameters():
-            for moment, tensor in self.optimizer.state.get(parameter, {}).items():
-                found[f"optim.{moment}.{name}"] = tensor
-        return found
+        return found | moments(self.model, self.optimizer, "optim")
 
     def restore(self, tensors: dict[str, Tensor], step: int, history: list[dict[str, Any]]) -> None:
         """Take over a state; learning rates and betas stay those of the config."""
         weights = {k[len("model.") :]: v for k, v in tensors.items() if k.startswith("model.")}
         self.model.load_state_dict(weights)
-        self.optimizer.state.clear()
-        for name, parameter in self.model.named_parameters():
-            tail = f".{name}"
-            for key, tensor in tensors.items():
-                moment = key[len("optim.") : -len(tail)]
-                if key.startswith("optim.") and key.endswith(tail) and "." not in moment:
-                    self.optimizer.state[parameter][moment] = tensor.clone()
+        set_moments(self.model, self.optimizer, "optim", tensors)
         self.step, self.history = step, list(history)
 
     def save(self, folder: StageFolder) -> None:
@@ -124,10 +114,7 @@ class Trainee:
         top = f"checkpoints/{self.step:07d}"
         facts = {"step": self.step, "history": self.history}
         checkpoint.save(lambda key, data: folder.write_bytes(key, data), top, self.state(), facts)
-        tops = sorted({name.split("/")[1] for name in folder.pieces("checkpoints/")})
-        for old in tops[:-KEPT_CHECKPOINTS]:
-            for piece in folder.pieces(f"checkpoints/{old}/"):
-                folder.drop(piece)
+        drop_old_checkpoints(folder)
 
     def resume(self, folder: StageFolder) -> list[str]:
         """Load the newest checkpoint that is whole; the reasons why newer ones were passed over come back."""

@@ -4,9 +4,9 @@ from typing import Self
 
 from pydantic import model_validator
 
-from cluster.errors import ConfigError
 from cluster.fields import Config, execution, result
 from models.config import OptimConfig
+from pipeline.finetune.config import check_shards
 
 
 class RewardConfig(Config):
@@ -21,7 +21,11 @@ class RewardConfig(Config):
     )
     uses: int = result(3, "Pairs that one chat may stand in", unit="pairs", ge=1)
     heldout_share: float = result(
-        0.3, "Share of the chats, by hash, that only test the model", unit="fraction", gt=0, lt=1
+        0.3,
+        "Share of the kept chats, by hash, that only test the model, as all held-out ones do",
+        unit="fraction",
+        gt=0,
+        lt=1,
     )
     max_tokens: int = result(128, "Last tokens of a chat that the model reads", unit="tokens", ge=8)
     pairs: int = result(640, "Pairs that training sees, again in a new order where there are fewer", unit="pairs", ge=1)
@@ -42,19 +46,12 @@ class RewardConfig(Config):
     test_chats: int = result(600, "Most held-out chats that are scored", unit="chats", ge=2)
     confidence: float = result(0.95, "Coverage of the accuracy's interval", unit="fraction", gt=0, lt=1)
     resamples: int = result(1000, "Bootstrap resamples of the held-out chats", unit="resamples", ge=100)
-    replicas: int = execution(
-        2, "Replicas that share a step; each is a Ray Train run of its own", unit="replicas", ge=1
-    )
+    replicas: int = execution(2, "Replicas that share a step; each is a plain Ray actor", unit="replicas", ge=1)
     checkpoint_every: int = execution(
         50, "Steps between checkpoints, for when every replica is lost", unit="steps", ge=1
     )
 
     @model_validator(mode="after")
     def _shards_divide(self) -> Self:
-        if self.batch % self.logical_shards:
-            rule = f"a batch is a multiple of logical_shards = {self.logical_shards}"
-            raise ConfigError("reward.batch", self.batch, rule, "Change one of the two")
-        if self.replicas > self.logical_shards:
-            rule = f"at most logical_shards = {self.logical_shards}, since a replica takes whole shards"
-            raise ConfigError("reward.replicas", self.replicas, rule, "Ask for fewer, or raise logical_shards")
+        check_shards("reward", self.batch, self.logical_shards, self.replicas)
         return self

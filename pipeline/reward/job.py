@@ -1,9 +1,6 @@
 """The reward stage on Ray: elastic replicas, each a plain actor, then the held-out accuracy in the driver."""
 
-from collections.abc import Callable
-from typing import Any
-
-from cluster.launch import run_replicas
+from cluster.launch import actor_host
 from pipeline.pretrain import elastic
 from pipeline.reward import measure, ranking
 from pipeline.stage import StageContext
@@ -18,10 +15,6 @@ def run(ctx: StageContext) -> None:
         ctx.folder.write_json("pairs.json", made.counts)
     ctx.count(**ctx.folder.read_json("pairs.json"))
 
-    def launch(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:
-        scratch = str(ctx.folder.storage.path(ctx.folder.key("train")))
-        run_replicas(target, configs, host="actor", num_cpus=1, name=name, storage=scratch, poll=poll)
-
     elastic.train(
         ctx,
         "pipeline.reward.ranking:make_task",
@@ -33,7 +26,7 @@ def run(ctx: StageContext) -> None:
         replicas=config.replicas,
         threads=config.threads,
         checkpoint_every=config.checkpoint_every,
-        launch=launch,
+        launch=actor_host,
         label="reward",
     )
     if not ctx.folder.done("accuracy.json"):

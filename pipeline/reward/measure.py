@@ -7,12 +7,12 @@ from typing import Any
 import torch
 
 from cluster.errors import UserError
-from pipeline.evaluate.weights import load_tokenizer
 from pipeline.finetune.dialogues import read
 from pipeline.reward import accuracy, pairs
 from pipeline.reward.config import RewardConfig
 from pipeline.reward.ranking import encode, load_reward, score_all
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,18 @@ def material(corpus: StageFolder, tokens: StageFolder, config: RewardConfig, see
     """Read, pass over, split, match and encode. Raises UserError where no pair is left for one of the two sides."""
     tokenizer = load_tokenizer(tokens)
     passed: Counter[str] = Counter()
-    everything = []
+    chats = {}
     for part in ("kept", "heldout"):
         found, reasons = read(corpus, part, config.sources)
-        everything += found
         passed += reasons
-    chats, reasons = pairs.rated(everything, config)
-    passed += reasons
-    train, test = pairs.split(chats, config.heldout_share, f"reward/{seed}")
+        chats[part], reasons = pairs.rated(found, config)
+        passed += reasons
+    train, test = pairs.split(chats["kept"], chats["heldout"], config.heldout_share, f"reward/{seed}")
     test = test[: config.test_chats]
     train_pairs, test_pairs = pairs.match(train, config), pairs.match(test, config)
     if not train_pairs or not test_pairs:
-        rule = f"{len(chats)} rated chats give {len(train_pairs)} training and {len(test_pairs)} held-out pairs"
+        found_pairs = f"{len(train_pairs)} training and {len(test_pairs)} held-out pairs"
+        rule = f"{len(train) + len(test)} rated chats give {found_pairs}"
         raise UserError("reward.min_gap", config.min_gap, rule, "Lower min_gap, or raise length_tolerance")
 
     def ids(chat: pairs.Rated) -> list[int]:

@@ -50,14 +50,18 @@ def rated(dialogues: Sequence[Dialogue], config: RewardConfig) -> tuple[list[Rat
     return kept, passed
 
 
-def split(chats: Sequence[Rated], share: float, salt: str) -> tuple[list[Rated], list[Rated]]:
-    """Training and held-out chats, by hash of the chat: no chat stands in pairs of both."""
-    place = {c.dialogue.id: fraction(c.dialogue.id, salt) for c in chats}
-    ordered = sorted(chats, key=lambda c: (place[c.dialogue.id], c.dialogue.id))
-    return (
-        [c for c in ordered if place[c.dialogue.id] >= share],
-        [c for c in ordered if place[c.dialogue.id] < share],
-    )
+def split(kept: Sequence[Rated], heldout: Sequence[Rated], share: float, salt: str) -> tuple[list[Rated], list[Rated]]:
+    """Chats that train, and chats that test: all that the corpus held out, and a share of the others by hash.
+
+    So no chat stands in pairs of both, and what later stages are measured on has trained no reward model.
+    """
+
+    def ordered(chats: Sequence[Rated]) -> list[Rated]:
+        return sorted(chats, key=lambda c: (fraction(c.dialogue.id, salt), c.dialogue.id))
+
+    tests = {c.dialogue.id for c in kept if fraction(c.dialogue.id, salt) < share}
+    train = [c for c in kept if c.dialogue.id not in tests]
+    return ordered(train), ordered([*heldout, *(c for c in kept if c.dialogue.id in tests)])
 
 
 def match(chats: Sequence[Rated], config: RewardConfig) -> list[Pair]:

@@ -16,11 +16,11 @@ from models.config import GPTConfig
 from models.heads import ScalarModel
 from models.losses import bradley_terry_sum
 from models.tokenizer import Tokenizer
-from pipeline.evaluate.weights import load_gpt
+from pipeline.evaluate.weights import load_gpt, load_shape
 from pipeline.finetune.dialogues import Dialogue
+from pipeline.finetune.sft import drawn
 from pipeline.reward.config import RewardConfig
 from pipeline.stage import StageFolder
-from pipeline.tokens.order import permute
 
 PAIRS = "work/pairs.json"  # {"train": [[ids, ids], ...], "chats": [ids, ...]}
 
@@ -69,8 +69,7 @@ class RankingTask:
 
     def order(self, k: int) -> int:
         """The pair that stands k-th in the order of training."""
-        epoch, within = divmod(k, len(self.pairs))
-        return permute(self.seed, epoch, len(self.pairs), within)
+        return drawn(self.seed, len(self.pairs), k)
 
     def shard(self, step: int, g: int) -> Batch:
         """A contiguous share of the step's pairs."""
@@ -94,8 +93,8 @@ class RankingTask:
         return step * self.config.batch * 2 * self.config.max_tokens
 
     def facts(self) -> dict[str, Any]:
-        config = self.start.read_json("model/manifest.json")["facts"]["config"]
-        return {"kind": "scalar", "config": config, "max_tokens": self.config.max_tokens}
+        shape = load_shape(self.start).model_dump()
+        return {"kind": "scalar", "config": shape, "max_tokens": self.config.max_tokens}
 
 
 def make_task(run: str, *, config: dict[str, Any], seed: int, fingerprint: str) -> RankingTask:

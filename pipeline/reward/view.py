@@ -22,7 +22,8 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
             f" its lower bound, {found['lower']:.3f}, {verdict} length alone ({found['length_baseline']:.3f})."
         )
         headline = [
-            ("reward model, held-out accuracy", f"{found['accuracy']:.3f} (length: {found['length_baseline']:.3f})")
+            ("pairs right", f"{found['accuracy']:.3f} ({found['lower']:.2f} to {_upper(found):.2f})"),
+            ("pairs right by length alone", f"{found['length_baseline']:.3f}"),
         ]
         blocks += _accuracy(found, counts)
     blocks.append(_pairs(counts))
@@ -36,9 +37,14 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
     return Section("reward", "Reward model", lead, blocks, headline)
 
 
+def _upper(found: dict[str, Any]) -> float:
+    """The other end of the wider interval."""
+    return max(float(found["wilson"][1]), float(found["bootstrap"][1]))
+
+
 def _accuracy(found: dict[str, Any], counts: dict[str, Any]) -> list[Block]:
     rows: list[list[Cell]] = [
-        ["reward model", found["accuracy"], found["lower"], max(found["wilson"][1], found["bootstrap"][1])],
+        ["reward model", found["accuracy"], found["lower"], _upper(found)],
         [f"length alone ({counts['length_rule']} is better)", found["length_baseline"], None, None],
         ["chance", 0.5, None, None],
         ["length alone, pairs not matched", counts["unmatched_length_accuracy"], None, None],

@@ -1,11 +1,10 @@
-"""An iteration's replies as tensors, and an optimiser's state by name. Knows no loss and no actor."""
+"""An iteration's replies as tensors. Knows no loss and no actor."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from models.step import ExactStep
 from pipeline.rlhf.rollout import padded
 from pipeline.rlhf.types import Experience
 
@@ -38,18 +37,3 @@ class Batch:
             ref[row, place] = torch.tensor(reference[row])
         empty = torch.zeros(shape)
         return cls(tokens, mask, old, ref, torch.tensor(scores), empty, empty, empty)
-
-
-def moments(step: ExactStep[Tensor], prefix: str) -> dict[str, Tensor]:
-    """An optimiser's state by parameter name."""
-    named, state = step.model.named_parameters(), step.optimizer.state
-    return {f"{prefix}.{m}.{name}": x for name, p in named for m, x in state.get(p, {}).items()}
-
-
-def set_moments(step: ExactStep[Tensor], prefix: str, tensors: dict[str, Tensor]) -> None:
-    step.optimizer.state.clear()
-    for name, parameter in step.model.named_parameters():
-        for key, tensor in tensors.items():
-            moment = key.removeprefix(f"{prefix}.").removesuffix(f".{name}")
-            if key == f"{prefix}.{moment}.{name}" and "." not in moment:
-                step.optimizer.state[parameter][moment] = tensor.clone()

@@ -5,11 +5,11 @@ none can hang on a death. A lost chunk is done again with the same result. A lea
 newest checkpoint and repeats the updates since, which the driver remembers.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from cluster.actors import Pool, broadcast
+from cluster.actors import Pool, broadcast, together
 from pipeline.rlhf import loop, summary
 from pipeline.rlhf.learner import BehindError, Learner
 from pipeline.rlhf.prompts import collect, from_json, to_json
@@ -17,7 +17,9 @@ from pipeline.rlhf.rollout import Judge, Reference, Rollout
 from pipeline.rlhf.types import Chunk, Experience, Setup
 from pipeline.stage import StageContext, StageFolder
 
-CPUS = {"Learner": 0.5, "Rollout": 0.4, "Reference": 0.3, "Judge": 0.3}  # they take turns: 2 CPUs hold all of them
+# Roles take turns. Those that must exist ask for next to nothing: no number of rollout actors leaves them without a
+# place, also after a death. Each CPU has room for one rollout actor beside them, and further ones stay unused.
+CPUS = {"Learner": 0.01, "Reference": 0.01, "Judge": 0.01, "Rollout": 0.9}
 
 
 def run(ctx: StageContext) -> None:
@@ -58,7 +60,7 @@ class RayCrew:
 
     def __init__(self, setup: Setup, folder: StageFolder, event: Callable[..., None]) -> None:
         self.folder, self.event = folder, event
-        sizes = {Rollout: setup.config.rollout_actors, Reference: 1, Judge: 1, Learner: 1}
+        sizes = {Learner: 1, Reference: 1, Judge: 1, Rollout: setup.config.rollout_actors}
         self.pools = {kind.__name__: Pool(kind, n, setup, num_cpus=CPUS[kind.__name__]) for kind, n in sizes.items()}
         self.version = -1
         self.weights: Any = None
@@ -72,10 +74,11 @@ class RayCrew:
         assert version == self.version, f"policy {version} was asked for, {self.version} stands"
         answers = self._map("Rollout", "answer", chunks, version, self.weights)
         answered = list(zip(chunks, answers, strict=True))
-        with ThreadPoolExecutor(2) as both:
-            references = both.submit(self._map, "Reference", "logprobs", answered)
-            verdicts = both.submit(self._map, "Judge", "judge", answered)
-        found = zip(answered, references.result(), verdicts.result(), strict=True)
+        with self._deaths_told("Reference", "Judge"):
+            references, verdicts = together(
+                (self.pools["Reference"], "logprobs", answered), (self.pools["Judge"], "judge", answered)
+            )
+        found = zip(answered, references, verdicts, strict=True)
         return [Experience(chunk, replies, reference, verdict) for (chunk, replies), reference, verdict in found]
 
     def update(self, iteration: int, experience: list[Experience], scores: list[float], keep: bool) -> dict[str, Any]:
@@ -128,13 +131,19 @@ class RayCrew:
 
     def _map(self, role: str, method: str, chunks: Sequence[object], *shared: object) -> list[Any]:
         """The results of all chunks, in order; deaths on the way are told."""
-        pool = self.pools[role]
-        before = pool.restarts
+        with self._deaths_told(role):
+            return list(self.pools[role].map(method, chunks, *shared))
+
+    @contextmanager
+    def _deaths_told(self, *roles: str) -> Iterator[None]:
+        before = {role: self.pools[role].restarts for role in roles}
         try:
-            return list(pool.map(method, chunks, *shared))
+            yield
         finally:
-            if pool.restarts > before:
-                self.event("actor_lost", role=role, times=pool.restarts - before, why=pool.last_death)
+            for role, count in before.items():
+                pool = self.pools[role]
+                if pool.restarts > count:
+                    self.event("actor_lost", role=role, times=pool.restarts - count, why=pool.last_death)
 
     def _learner(self, method: str, *arguments: Any) -> Any:
         """Call the learner; where it turns out to be a new one, bring it to where the driver is, and call again."""

@@ -18,7 +18,8 @@ from models.optim import make_adamw
 from models.schedule import lr_at
 from models.step import ExactStep, LocalExchange
 from pipeline.evaluate.weights import load_gpt
-from pipeline.rlhf.batch import Batch, moments, set_moments
+from pipeline.pretrain.state import drop_old_checkpoints, moments, set_moments
+from pipeline.rlhf.batch import Batch
 from pipeline.rlhf.config import KlConfig
 from pipeline.rlhf.rollout import as_weights, load_weights
 from pipeline.rlhf.types import Experience, Setup, Weights
@@ -170,6 +171,9 @@ class Learner:
 
     # State
 
+    def _steppers(self) -> tuple[tuple[str, ExactStep[Tensor]], ...]:
+        return ("policy_optim", self.policy_step), ("value_optim", self.value_step)
+
     def save(self, iteration: int, folder: StageFolder, progress: dict[str, Any]) -> None:
         """Write a checkpoint of this iteration, and take away all but the newest two. Raises BehindError."""
         self._check(iteration)
@@ -177,14 +181,12 @@ class Learner:
         tensors = {f"policy.{n}": t for n, t in self.policy.state_dict().items()}
         tensors |= {f"value.{n}": t for n, t in self.value.state_dict().items()}
         tensors |= {f"kept.{n}": torch.from_numpy(a) for n, a in self.kept.items()}
-        tensors |= moments(self.policy_step, "policy_optim") | moments(self.value_step, "value_optim")
+        for prefix, step in self._steppers():
+            tensors |= moments(step.model, step.optimizer, prefix)
         facts = {"iteration": self.iteration, "coefficient": self.coefficient}
         folder.write_json(f"{top}/progress.json", progress)
         checkpoint.save(lambda key, data: folder.write_bytes(key, data), top, tensors, facts)
-        tops = sorted({piece.split("/")[1] for piece in folder.pieces("checkpoints/")})
-        for old in tops[:-2]:
-            for piece in folder.pieces(f"checkpoints/{old}/"):
-                folder.drop(piece)
+        drop_old_checkpoints(folder)
 
     def restore(self, iteration: int, folder: StageFolder) -> None:
         """Go to a checkpoint. Iteration 0 is the beginning, which needs none. Raises CorruptChunk, CorruptPiece."""
@@ -199,8 +201,8 @@ class Learner:
         self.policy.load_state_dict(part("policy"))
         self.value.load_state_dict(part("value"))
         self.kept = {n: t.numpy() for n, t in part("kept").items()}
-        set_moments(self.policy_step, "policy_optim", tensors)
-        set_moments(self.value_step, "value_optim", tensors)
+        for prefix, step in self._steppers():
+            set_moments(step.model, step.optimizer, prefix, tensors)
         self.iteration, self.coefficient = facts["iteration"], facts["coefficient"]
 
     def write_model(self, iteration: int, folder: StageFolder, current: bool) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from cluster.errors import UserError
 from models.chat import Turn, prompt
 from models.tokenizer import Tokenizer
-from pipeline.evaluate.weights import load_tokenizer
 from pipeline.finetune.dialogues import read
 from pipeline.finetune.select import keyed
 from pipeline.rlhf.config import SamplingConfig
 from pipeline.rlhf.types import Chunk, Prompt
 from pipeline.stage import StageFolder
 from pipeline.tokens.order import permute
+from pipeline.tokens.pieces import load_tokenizer
 
 
 @dataclass(frozen=True)

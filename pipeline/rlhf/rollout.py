@@ -7,14 +7,14 @@ made again, anywhere, with the same result. Floating point depends on shapes, so
 import torch
 from torch import Tensor
 
-from models.config import GPTConfig
 from models.generate import generate, sequence_logprobs
 from models.gpt import GPT
 from models.tokenizer import Tokenizer
-from pipeline.evaluate.weights import load_gpt, load_tokenizer
+from pipeline.evaluate.weights import load_gpt, load_shape
 from pipeline.reward.ranking import load_reward, score_all
 from pipeline.rlhf import rule
 from pipeline.rlhf.types import Chunk, Reply, Setup, Verdict, Weights
+from pipeline.tokens.pieces import load_tokenizer
 
 
 def as_weights(model: GPT) -> Weights:
@@ -33,8 +33,7 @@ class Rollout:
     def __init__(self, setup: Setup) -> None:
         torch.set_num_threads(setup.config.rollout_threads)
         self.setup = setup
-        facts = setup.inputs["finetune"].read_json("model/manifest.json")["facts"]
-        self.model = GPT(GPTConfig(**facts["config"])).eval()
+        self.model = GPT(load_shape(setup.inputs["finetune"])).eval()
         self.version = -1
 
     def answer(self, chunk: Chunk, version: int, weights: Weights) -> tuple[Reply, ...]:

@@ -34,13 +34,8 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
             f" {found['confidence']:.0%} interval {low:.3f} to {high:.3f}), at a KL of {found['after']['kl']:.2f} nats"
             f" a reply (bound {found['kl_bound']:g})."
         )
-        headline = [
-            (
-                "held-out reward, before and after RLHF",
-                f"{found['before']['reward']:.3f}, {found['after']['reward']:.3f}",
-            )
-        ]
-        headline.append(("KL of a reply after RLHF", f"{found['after']['kl']:.2f} nats"))
+        rewards = [found[side]["reward"] for side in ("before", "after")]
+        headline = [(f"reward at KL {found['after']['kl']:.1f}", f"{rewards[0]:z.2f} -> {rewards[1]:z.2f}")]
         blocks = [_table(found), *blocks]
         if not found["last_is_kept"]:
             blocks.append(

@@ -1,5 +1,8 @@
 """The search stage on Ray Tune: trials where there is room, decisions rung by rung."""
 
+import math
+
+from cluster.errors import UserError
 from pipeline.search.trial import piece, run_trial, space
 from pipeline.stage import StageContext
 from tune.search import successive_halving
@@ -21,6 +24,7 @@ def run(ctx: StageContext) -> None:
         return run_trial(folder, config, trial, rung, budget)
 
     scratch = str(folder.storage.path(folder.key("tune")))
+    folder.storage.delete_folder(folder.key("tune"))  # what a killed driver left
     planned = _planned(len(trials), search.rungs, search.reduction)
     with ctx.progress("search", planned, "tokens") as bar:
         rungs = successive_halving(
@@ -34,6 +38,9 @@ def run(ctx: StageContext) -> None:
         )
     folder.storage.delete_folder(folder.key("tune"))
     best = rungs[-1].survivors[0]
+    if not math.isfinite(rungs[-1].losses[best]):
+        rule = "no trial ended with a finite loss"
+        raise UserError("search.peak_lrs", search.peak_lrs, rule, "Try smaller peak learning rates")
     values = folder.read_json(piece(best, len(rungs) - 1))
     told = [
         {"tokens": r.budget, "losses": {str(i): loss for i, loss in r.losses.items()}, "survivors": r.survivors}

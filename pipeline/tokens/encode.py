@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from models.tokenizer import Tokenizer
 from pipeline.stage import StageFolder
-from pipeline.tokens.pieces import DTYPE
+from pipeline.tokens.pieces import DTYPE, load_tokenizer
 
 SPLITS = {"train": "kept", "heldout": "heldout"}  # split -> prefix of the corpus pieces
 BATCH_CHARACTERS = 1 << 20
@@ -19,7 +19,7 @@ BATCH_CHARACTERS = 1 << 20
 
 def encode(folder: StageFolder, corpus: StageFolder, split: str, piece: str, name: str) -> int:
     """Encode one corpus piece and write what it holds, last of all ``name`` with the counts; returns its documents."""
-    tokenizer = Tokenizer.load(folder.read_bytes("tokenizer.json").decode())
+    tokenizer = load_tokenizer(folder)
     table = corpus.read_table(piece)
     number = piece.rpartition("/")[2].partition(".")[0]
     facts: dict[str, dict[str, Any]] = {}

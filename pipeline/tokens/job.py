@@ -1,30 +1,26 @@
 """Runs the tokens stage: the tokeniser is trained in the driver, the text is encoded by Ray Data, a piece a task."""
 
-import json
 from functools import partial
 from typing import Any
 
-import pyarrow as pa
-import ray.data
-
-from cluster.errors import FirstlightError
+from cluster.data import Task, run_tasks
 from models.tokenizer import Tokenizer
-from pipeline.corpus import failure
 from pipeline.stage import StageContext, StageFolder
 from pipeline.tokens import train
 from pipeline.tokens.encode import SPLITS, encode, merge
 from pipeline.tokens.order import Order
+from pipeline.tokens.pieces import TOKENIZER, load_tokenizer
 
 
 def run(ctx: StageContext) -> None:
     """Train the tokeniser, encode all text, and say what the mixture will be."""
-    if not ctx.folder.done("tokenizer.json"):
+    if not ctx.folder.done(TOKENIZER):
         _train(ctx)
     index = _encode(ctx)
     ctx.folder.write_json("index.json", index)
     ctx.folder.write_json("mixture.json", _mixture(ctx, index["train"]))
     ctx.count(
-        vocabulary=Tokenizer.load(ctx.folder.read_bytes("tokenizer.json").decode()).vocab_size,
+        vocabulary=load_tokenizer(ctx.folder).vocab_size,
         tokens={split: sum(facts["tokens"] for facts in sources.values()) for split, sources in index.items()},
     )
 
@@ -40,32 +36,22 @@ def _train(ctx: StageContext) -> None:
                 yield text
 
         tokenizer = Tokenizer.train(texts(), config.vocab_size)
-    ctx.folder.write_bytes("tokenizer.json", tokenizer.to_json().encode())
+    ctx.folder.write_bytes(TOKENIZER, tokenizer.to_json().encode())
 
 
 def _encode(ctx: StageContext) -> dict[str, dict[str, dict[str, Any]]]:
     corpus = ctx.inputs["corpus"]
-    pieces = {split: corpus.pieces(f"{prefix}/") for split, prefix in SPLITS.items()}
-    names = {
-        (split, piece): f"work/index/{split}-{i:05d}.json" for split, ps in pieces.items() for i, piece in enumerate(ps)
-    }
-    documents = {piece: _rows(corpus, piece) for _, piece in names}
-    missing = [key for key, name in names.items() if not ctx.folder.done(name)]
-    with ctx.progress("encoding", sum(documents.values()), "documents") as bar:
-        bar.advance(sum(documents.values()) - sum(documents[piece] for _, piece in missing))
-        if missing:
-            rows = [{"arguments": json.dumps([*key, names[key]])} for key in missing]
-            do = partial(_do, folder=ctx.folder, corpus=corpus)
-            done = ray.data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-                do, batch_size=1, batch_format="pyarrow", num_cpus=ctx.config.tokens.task_cpus
-            )
-            for row in done.iter_rows():
-                if row["error"]:
-                    raise failure.unpack(row["error"])
-                bar.advance(row["documents"])
-    return {
-        split: merge([ctx.folder.read_json(names[split, piece]) for piece in found]) for split, found in pieces.items()
-    }
+    tasks: dict[str, list[Task]] = {split: [] for split in SPLITS}
+    for split, prefix in SPLITS.items():
+        for i, piece in enumerate(corpus.pieces(f"{prefix}/")):
+            name = f"work/index/{split}-{i:05d}.json"
+            arguments = {"split": split, "piece": piece, "name": name}
+            tasks[split].append(Task(name, arguments, _rows(corpus, piece)))
+    everything = [task for part in tasks.values() for task in part]
+    with ctx.progress("encoding", sum(task.weight for task in everything), "documents") as bar:
+        do = partial(_do, ctx.folder, corpus)
+        run_tasks(do, everything, ctx.folder.done, ctx.config.tokens.task_cpus, bar)
+    return {split: merge([ctx.folder.read_json(task.name) for task in part]) for split, part in tasks.items()}
 
 
 def _rows(corpus: StageFolder, piece: str) -> int:
@@ -74,16 +60,10 @@ def _rows(corpus: StageFolder, piece: str) -> int:
     return int(record["rows"])
 
 
-def _do(batch: pa.Table, folder: StageFolder, corpus: StageFolder) -> pa.Table:
-    """One task: encode a piece, and say how many documents it holds, or what was wrong."""
-    (row,) = batch.to_pylist()
-    split, piece, name = json.loads(row["arguments"])
-    documents, error = 0, ""
-    try:
-        documents = encode(folder, corpus, split, piece, name)
-    except FirstlightError as caught:
-        error = failure.pack(caught)
-    return pa.table({"documents": [documents], "error": [error]})
+def _do(folder: StageFolder, corpus: StageFolder, split: str, piece: str, name: str) -> dict[str, float]:
+    """One task: encode a piece. The bar counts documents already, so there is no number to add."""
+    encode(folder, corpus, split, piece, name)
+    return {}
 
 
 def _mixture(ctx: StageContext, train_index: dict[str, dict[str, Any]]) -> dict[str, Any]:

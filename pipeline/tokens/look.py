@@ -98,10 +98,5 @@ def longest_table(tokenizer: Tokenizer) -> Table:
     return Table("Longest tokens", ["id", "characters", "text"], body)
 
 
-def load_tokenizer(folder: StageFolder) -> Tokenizer:
-    """The stage's tokeniser."""
-    return Tokenizer.load(folder.read_bytes("tokenizer.json").decode())
-
-
 def _tokens(folder: StageFolder, piece: str) -> np.ndarray[Any, np.dtype[Any]]:
     return np.frombuffer(folder.read_bytes(piece), DTYPE)

@@ -1,4 +1,4 @@
-"""Encoded text as memory-mapped pieces: one stream of tokens for each source. Knows no order and no batch."""
+"""What the tokens stage wrote: its tokeniser, and the text as memory-mapped streams. Knows no order and no batch."""
 
 from bisect import bisect_right
 from itertools import accumulate
@@ -7,11 +7,18 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from models.tokenizer import Tokenizer
 from pipeline.stage import StageFolder
 
 Tokens: TypeAlias = NDArray[np.int64]
 
 DTYPE = np.dtype("<u2")  # on disk
+TOKENIZER = "tokenizer.json"
+
+
+def load_tokenizer(folder: StageFolder) -> Tokenizer:
+    """The stage's tokeniser. Raises CorruptPiece."""
+    return Tokenizer.load(folder.read_bytes(TOKENIZER).decode())
 
 
 class TokenReader:

@@ -3,6 +3,7 @@
 from pipeline.sections import Block, Section
 from pipeline.stage import StageFolder
 from pipeline.tokens import look
+from pipeline.tokens.pieces import load_tokenizer
 
 
 def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | None:
@@ -13,7 +14,7 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
     found = look.lengths(folder, index)
     tokens = sum(facts["tokens"] for facts in index["train"].values())
     size = sum(facts["bytes"] for facts in index["train"].values())
-    vocabulary = look.load_tokenizer(folder).vocab_size
+    vocabulary = load_tokenizer(folder).vocab_size
     lead = (
         f"{tokens:,} training tokens from {size / 1e6:.1f} MB: {size / max(1, tokens):.2f} bytes a token with a "
         f"vocabulary of {vocabulary:,}."

@@ -54,6 +54,12 @@ def test_listing_shows_no_partial_objects(tmp_path: Path) -> None:
     assert list(store.list("x")) == ["x/1"]
 
 
+def test_a_file_in_place_of_the_folder_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("a file")
+    with pytest.raises(RunDirError, match="Give a folder that you can write"):
+        LocalStorage(tmp_path / "run").put("lease/1", b"")
+
+
 @pytest.mark.parametrize("url", ["s3://bucket/run", "gs://bucket/run"])
 def test_an_object_store_is_refused_with_the_remedy(url: str) -> None:
     with pytest.raises(RunDirError, match="Give a local or a shared folder"):

@@ -3,14 +3,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import safetensors.torch
 import torch
 from transformers import AutoTokenizer, LlamaForCausalLM
 
 from models.chat import Turn, prompt, render
 from models.generate import generate
 from models.gpt import GPT
-from models.huggingface import export_files, from_llama, llama_config, llama_state
+from models.huggingface import export_files
 from tests.models.fakes import TEXTS, tiny_model, tiny_tokenizer
 
 
@@ -56,20 +55,3 @@ def test_export_is_a_function_of_the_model() -> None:
     assert first == second
     assert first["model.safetensors"] != export_files(tiny_model(seed=1), tiny_tokenizer())["model.safetensors"]
     assert json.loads(first["config.json"])["model_type"] == "llama"
-
-
-@pytest.mark.parametrize("tied", [True, False])
-def test_what_goes_out_comes_back(tied: bool) -> None:
-    model = tiny_model(tie_embeddings=tied)
-    files = export_files(model, tiny_tokenizer())
-    back = from_llama(json.loads(files["config.json"]), safetensors.torch.load(files["model.safetensors"]))
-    assert back.config == model.config
-    for name, tensor in model.state_dict().items():
-        assert back.state_dict()[name].equal(tensor), name
-
-
-def test_another_llama_is_refused() -> None:
-    model = tiny_model()
-    config = llama_config(model.config, tiny_tokenizer()) | {"num_key_value_heads": 1, "attention_bias": True}
-    with pytest.raises(ValueError, match="'num_key_value_heads', 'attention_bias'"):
-        from_llama(config, llama_state(model))

@@ -28,6 +28,7 @@ from pipeline.run import _same_recipe
         ("model.heads=5", ["model", "multiple of 2 x heads"]),
         ("optim.warmup_fraction=0.9", ["optim", "at most 1"]),
         ("optim.peak_lr=0", ["optim.peak_lr", "0", "greater than 0"]),
+        ("search.batches=[[]]", ["search.batches[0]", "begin at 0.0"]),
         ("nonsense", ["--set", "a.b=value"]),
         ("seed.x=1", ["--set", "seed.x", "not a section"]),
     ],
@@ -56,9 +57,16 @@ def test_a_toml_file_says_only_what_it_changes(tmp_path: Path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text('recipe = "tiny"\n[pretrain]\ntokens = 5\n')
     found, tiny = load(str(path), ["pretrain.replicas=1"]), load("tiny", [])
+    assert found.recipe == "mine", "it must not meet the run directory of its base"
     assert found.pretrain.tokens == 5
     assert found.pretrain.replicas == 1
     assert found.corpus == tiny.corpus
+
+
+def test_relative_sources_lie_beside_the_file_that_names_them(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('recipe = "tiny"\n[[corpus.sources]]\nname = "a"\nkind = "text"\npath = "text/*.txt"\n')
+    assert load(str(path), []).corpus.sources[0].path == str(tmp_path / "text/*.txt")
 
 
 @pytest.mark.parametrize("name", list(RECIPES))
@@ -91,6 +99,13 @@ def test_a_run_directory_of_another_recipe_is_refused(tmp_path: Path) -> None:
     store.put("run.toml", tomli_w.dumps(other).encode())
     with pytest.raises(UserError, match="other"):
         _same_recipe(store, config)
+
+
+@pytest.mark.parametrize("left", ["lease/000001.json", "events/000001-00000.jsonl", "logs/driver.log", "plan.json"])
+def test_what_a_driver_left_before_its_config_is_no_obstacle(tmp_path: Path, left: str) -> None:
+    store = LocalStorage(tmp_path)
+    store.put(left, b"{}")
+    _same_recipe(store, load("tiny", []))
 
 
 def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from cluster.errors import CorruptPiece
+from cluster.errors import CorruptPiece, RunDirError
 from pipeline import digest
 from pipeline.lineage import Stage, commit
 from pipeline.stage import StageFolder
@@ -46,6 +46,34 @@ def test_a_file_without_its_record_is_no_piece(tmp_path: Path) -> None:
     assert not folder.done("half.json")
     with pytest.raises(FileNotFoundError):
         folder.read_json("half.json")
+
+
+@pytest.mark.parametrize("read", ["read_bytes", "read_json", "local", "check"])
+def test_a_piece_whose_file_is_gone_is_told_with_the_remedy(tmp_path: Path, read: str) -> None:
+    folder = open_folder(tmp_path)
+    folder.write_json("a.json", {"x": 1})
+    (tmp_path / "corpus" / "a.json").unlink()
+    with pytest.raises(CorruptPiece, match=r"missing.*Remove the folder"):
+        getattr(folder, read)("a.json")
+
+
+@pytest.mark.parametrize("broken", [b"", b"{", b"[]", b"{}", b"\xff"])
+def test_a_broken_record_or_manifest_is_told_with_the_remedy(tmp_path: Path, broken: bytes) -> None:
+    folder = open_folder(tmp_path)
+    folder.write_json("a.json", 1)
+    folder.storage.put("corpus/manifest.json", broken)
+    with pytest.raises(CorruptPiece, match="Remove the folder"):
+        folder.manifest()
+    folder.storage.put("corpus/.pieces/a.json.json", broken)
+    with pytest.raises(CorruptPiece, match="Remove the folder"):
+        folder.done("a.json")
+
+
+def test_a_stage_is_committed_once(tmp_path: Path) -> None:
+    ctx, _ = context(str(tmp_path), "corpus")
+    commit(STAGE, ctx, {})
+    with pytest.raises(RunDirError, match="another driver has committed corpus"):
+        commit(STAGE, ctx, {})
 
 
 @pytest.mark.parametrize("read", ["read_bytes", "read_json", "local", "check"])

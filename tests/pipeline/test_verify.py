@@ -42,7 +42,7 @@ def test_a_changed_byte_is_found(tmp_path: Path) -> None:
 def test_a_piece_that_is_gone_is_found(tmp_path: Path) -> None:
     run = whole(tmp_path / "run")
     (tmp_path / "run/tokens/index.json").unlink()
-    assert "index.json: the file is gone" in verdicts(run.root)[1].line
+    assert "index.json: found missing" in verdicts(run.root)[1].line
 
 
 def test_a_manifest_that_was_edited_is_found(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import time
 from pathlib import Path
 
 
@@ -19,6 +20,12 @@ class Doubler:
             os.kill(os.getpid(), signal.SIGKILL)
         return 2 * number + plus
 
+    def pid(self, number: int) -> int:
+        """The process that doubles this number, so that a test can tell actors apart."""
+        self.double(number)
+        time.sleep(0.05)
+        return os.getpid()
+
     def fail(self, number: int) -> int:
         """Raise: a mistake of the method."""
         raise ZeroDivisionError(f"on purpose at {number}")
@@ -33,3 +40,10 @@ class Unborn:
     def double(self, number: int) -> int:
         """Never called."""
         return number
+
+
+class Stillborn(Unborn):
+    """A class whose process dies in its constructor."""
+
+    def __init__(self) -> None:
+        os.kill(os.getpid(), signal.SIGKILL)

@@ -1,6 +1,7 @@
 """Readers: each kind, bad records set aside, ids that follow the content alone."""
 
 import json
+import os
 import shutil
 from collections import Counter
 from pathlib import Path
@@ -10,8 +11,9 @@ import pytest
 from cluster.errors import SourceError
 from pipeline import rows
 from pipeline.corpus.config import Source
-from pipeline.corpus.extract import Raw, extract
+from pipeline.corpus.extract import DEEPEST, extract
 from pipeline.corpus.locate import content_digest, groups, name_of, units
+from pipeline.corpus.records import Raw
 from tests.support import corpus
 
 LIMIT = corpus.LONGEST_RECORD
@@ -48,7 +50,11 @@ def test_bad_records_are_set_aside_with_their_reasons(sources: list[Source]) -> 
     reasons = Counter(raw["reason"] for part in found.values() for raw in part if "reason" in raw)
     assert reasons == {"invalid_utf8": 2, "not_json": 1, "no_text_field": 1, "too_long": 1}
     long = next(raw for raw in found["notes"] if "reason" in raw and raw["reason"] == "too_long")
-    assert long["step"] == "read" and long["score"] > LIMIT and len(long["text"]) == rows.DROPPED_TEXT_CHARACTERS
+    assert (
+        long["step"] == "read"
+        and long["score"] == len('{"text": ""}') + 9 * LIMIT
+        and len(long["text"]) == rows.DROPPED_TEXT_CHARACTERS
+    )
 
 
 def test_ids_do_not_change_when_files_are_renamed_or_ranges_are_other(sources: list[Source], tmp_path: Path) -> None:
@@ -75,6 +81,39 @@ def test_each_line_is_read_once_wherever_the_ranges_fall(tmp_path: Path) -> None
         assert found == [json.loads(line)["text"] for line in lines], group_bytes
 
 
+@pytest.mark.parametrize("end", [b"", b"\n", b"\r\n"])
+def test_a_line_of_just_the_limit_is_kept_wherever_it_stands(tmp_path: Path, end: bytes) -> None:
+    record = json.dumps({"text": "x" * (LIMIT - 12)}).encode()
+    source = Source(name="s", kind="jsonl", path=str(tmp_path / "a.jsonl"))
+    ids = set()
+    for before in (b"", b"{}\n"):
+        (tmp_path / "a.jsonl").write_bytes(before + record + end)
+        last = read([source])["s"][-1]
+        assert len(record) == LIMIT and "reason" not in last
+        ids.add(last["id"])
+        (tmp_path / "a.jsonl").write_bytes(before + record + b" \r " + end)
+        last = read([source])["s"][-1]
+        assert "reason" in last and (last["reason"], last["score"]) == ("too_long", LIMIT + 3)
+    assert len(ids) == 1
+
+
+def test_a_file_of_just_the_limit_is_kept_and_a_longer_one_has_its_length(tmp_path: Path) -> None:
+    for extra in (0, 1, 100):
+        (tmp_path / "a.txt").write_bytes(b"x" * (LIMIT + extra))
+        (raw,) = read([Source(name="s", kind="text", path=str(tmp_path))])["s"]
+        assert raw.get("score", LIMIT) == LIMIT + extra
+
+
+def test_a_line_nested_too_deep_is_not_json_whoever_asks(tmp_path: Path) -> None:
+    flat, deep = "[" * 5_000 + '\\" ' + "[" * 5_000, "[" * 100_000
+    fits, beyond = ('{"text": "a", "more": ' + "[" * n + "]" * n + "}" for n in (DEEPEST - 1, DEEPEST))
+    lines = [json.dumps({"text": flat}), deep, fits, beyond]
+    (tmp_path / "a.jsonl").write_text("\n".join(lines))
+    source = Source(name="s", kind="jsonl", path=str(tmp_path))
+    found = [raw for unit in units([source], 10**6) for raw in extract(source, unit, 10**6)]
+    assert [raw.get("reason", raw["text"]) for raw in found] == [flat, "not_json", "a", "not_json"]
+
+
 def test_text_files_by_folder_glob_and_name(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name, text in (("a.txt", "one"), ("in/b.txt", "two"), (".hidden", "three")):
@@ -97,6 +136,72 @@ def test_a_missing_or_strange_source_is_an_error_of_the_user(tmp_path: Path) -> 
     (tmp_path / "chats.json").write_text("[1, 2")
     with pytest.raises(SourceError, match="not a file of kind chats"):
         read([Source(name="s", kind="chats", path=str(tmp_path / "chats.json"))])
+
+
+def test_the_language_of_questions_is_part_of_the_content(tmp_path: Path) -> None:
+    (tmp_path / "english").mkdir()
+    (tmp_path / "english" / "a.yml").write_text("conversations:\n- - who?\n  - me\n")
+    source = Source(name="q", kind="questions", path=str(tmp_path))
+    before, ids = content_digest([source]), [raw["id"] for raw in read([source])["q"]]
+    (tmp_path / "english" / "a.yml").rename(tmp_path / "english" / "b.yml")
+    assert content_digest([source]) == before
+    (tmp_path / "english").rename(tmp_path / "german")
+    (raw,) = read([source])["q"]
+    assert "meta" in raw and rows.facts_of(raw["meta"])["language"] == "german"
+    assert content_digest([source]) != before and [raw["id"]] == ids
+
+
+UNREADABLE = r"corpus\.sources\.s\.path .* cannot be read: .*Mend it"
+
+
+def test_a_link_to_nothing_is_an_error_and_not_skipped(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    (tmp_path / "b.txt").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(SourceError, match=UNREADABLE) as caught:
+        units([Source(name="s", kind="text", path=str(tmp_path))], 1_000)
+    assert caught.value.value == str(tmp_path / "nowhere")
+
+
+def test_a_folder_that_cannot_be_listed_is_an_error_and_not_skipped(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    deep = os.open(tmp_path, os.O_RDONLY)
+    for _ in range(20):  # a path that is longer than the system takes: not even root can list its end
+        os.mkdir("d" * 250, dir_fd=deep)
+        above, deep = deep, os.open("d" * 250, os.O_RDONLY, dir_fd=deep)
+        os.close(above)
+    os.close(deep)
+    with pytest.raises(SourceError, match=UNREADABLE) as caught:
+        units([Source(name="s", kind="text", path=str(tmp_path))], 1_000)
+    assert str(caught.value.value).endswith("d" * 250)
+
+
+@pytest.mark.parametrize("in_its_place", ["nothing", "a folder"])
+def test_a_file_that_went_away_before_it_was_read_is_an_error_of_the_user(tmp_path: Path, in_its_place: str) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    source = Source(name="s", kind="text", path=str(tmp_path))
+    (unit,) = units([source], 1_000)
+    (tmp_path / "a.txt").unlink()
+    if in_its_place == "a folder":
+        (tmp_path / "a.txt").mkdir()
+    with pytest.raises(SourceError, match=UNREADABLE):
+        list(extract(source, unit, LIMIT))
+
+
+def test_a_file_that_became_shorter_is_an_error_of_the_user(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n' * 9)
+    source = Source(name="s", kind="jsonl", path=str(tmp_path))
+    (unit,) = units([source], 1_000)
+    (tmp_path / "a.jsonl").write_text('{"text": "one"}\n')
+    with pytest.raises(SourceError, match="became shorter"):
+        list(extract(source, unit, LIMIT))
+
+
+def test_a_relative_path_begins_at_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.txt").write_text("one")
+    monkeypatch.chdir(tmp_path)
+    assert units([Source(name="s", kind="text", path="a.txt")], 1_000)[0].path == str(tmp_path / "a.txt")
+    with pytest.raises(SourceError, match=f"current folder, {tmp_path}"):
+        units([Source(name="s", kind="text", path="nowhere")], 1_000)
 
 
 def test_scratch_has_another_name_when_a_file_changes(sources: list[Source]) -> None:

@@ -9,12 +9,13 @@ from typing import Any, cast
 
 import pytest
 
+from cluster.data import Task
 from cluster.errors import CorruptPiece, UserError
 from pipeline import rows
 from pipeline.config import RunConfig
 from pipeline.corpus import inspect, items, view, work
 from pipeline.corpus.config import CorpusConfig
-from pipeline.corpus.prepare import Task, prepare
+from pipeline.corpus.prepare import prepare
 from pipeline.sections import Examples
 from pipeline.stage import StageFolder
 from tests.support import corpus
@@ -110,6 +111,12 @@ def test_each_kind_of_bad_document_has_its_reason(made: tuple[StageFolder, dict[
     assert {row["partner"] for row in dropped if row["step"] == "decontaminate"} <= {
         r["id"] for r in read(folder, "heldout")
     }
+
+
+def test_the_counts_name_the_hash_schemes(made: tuple[StageFolder, dict[str, Any]]) -> None:
+    _, counts = made
+    assert counts["near_dup"]["scheme"] == "affine32 over words-1, seed 1"
+    assert counts["decontamination_scheme"] == "words-1"
 
 
 def test_no_held_out_passage_is_in_the_training_text(made: tuple[StageFolder, dict[str, Any]]) -> None:

@@ -11,8 +11,9 @@ from models.gpt import GPT
 from pipeline.evaluate.chunks import Material, Sources, load_material
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.evaluate.view import comparison, section
-from pipeline.evaluate.weights import check_match, load_gpt, load_tokenizer
+from pipeline.evaluate.weights import check_match, load_gpt
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 from tests.pipeline.evaluate.tiny import random_gpt, uniform_gpt, write_run, write_stage
 
 
@@ -95,5 +96,6 @@ def test_views_of_nothing_of_half_and_of_three_models(tmp_path: Path) -> None:
     one, three = section(first, {}), comparison(views)
     assert one is not None and three is not None
     assert "After pretraining" in one.lead and "After RLHF" in three.lead
-    assert len(one.headline) == 1 and len(three.headline) == 3
+    assert len(one.headline) == 1 and len({name for name, _ in three.headline}) == 3
+    assert max(len(f"{value}: {name}") for name, value in one.headline) <= 35  # a line of 80 columns
     assert three.blocks[0].columns[-2:] == ["rlhf", "rlhf / xz"]  # type: ignore[union-attr]

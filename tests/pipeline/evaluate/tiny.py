@@ -63,7 +63,7 @@ def write_stage(
         facts = {"kind": "gpt", "config": model.config.model_dump()}
         save(folder.write_bytes, "model", model.state_dict(), facts)
     if ended:
-        manifest = json.dumps({"stage": stage, "digest": "d", "content": {"counts": {}}})
+        manifest = json.dumps({"stage": stage, "fingerprint": "f", "digest": "d", "content": {"counts": {}}})
         folder.storage.put(folder.key("manifest.json"), manifest.encode())
     return folder
 

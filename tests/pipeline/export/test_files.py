@@ -13,11 +13,12 @@ from models.gpt import GPT
 from models.tokenizer import Tokenizer
 from pipeline.evaluate.chunks import Sources, load_material
 from pipeline.evaluate.config import EvaluateConfig
-from pipeline.evaluate.weights import load_gpt, load_tokenizer
+from pipeline.evaluate.weights import load_gpt
 from pipeline.export.config import ExportConfig
 from pipeline.export.files import choose, make_files
 from pipeline.export.view import section
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 from tests.pipeline.evaluate.tiny import write_run, write_stage
 
 SIDE = {"reward": 0.25, "rule": 0.25, "model_score": -1.0, "length": 20.0, "ended": 0.5, "kl": 0.0}
@@ -129,7 +130,7 @@ def test_the_view_of_nothing_of_half_and_of_all(inputs: dict[str, StageFolder], 
     half = section(write_stage(run, "export", {"config.json": files["config.json"]}, ended=False), {})
     assert half is not None and "Half done" in half.lead
     whole = write_stage(run, "export", files)
-    manifest = json.dumps({"content": {"counts": facts}})
+    manifest = json.dumps({"fingerprint": "f", "content": {"counts": facts}})
     whole.storage.put(whole.key("manifest.json"), manifest.encode())
     found = section(whole, {})
     assert found is not None and "stage rlhf" in found.lead and found.headline[0][0] == "model.safetensors"

@@ -83,4 +83,5 @@ def test_training_lowers_the_held_out_loss_and_compares(run: str, tmp_path: Path
     own.write_jsonl("samples.jsonl", samples)
     section = view.section(own, {})
     assert section is not None and "nats a token" in section.lead
+    assert max(len(f"{value}: {name}") for name, value in section.headline) <= 35  # a line of 80 columns
     assert view.section(StageFolder.open(str(tmp_path), "finetune"), {}) is None

@@ -43,12 +43,22 @@ def test_defaults_short_and_unrated_chats_are_counted_out() -> None:
 
 def test_no_chat_is_on_both_sides_and_names_decide() -> None:
     chats = many(400)
-    train, test = pairs.split(chats, 0.3, "salt")
+    train, test = pairs.split(chats, [], 0.3, "salt")
     assert {c.dialogue.id for c in train} | {c.dialogue.id for c in test} == {c.dialogue.id for c in chats}
     assert not {c.dialogue.id for c in train} & {c.dialogue.id for c in test}
     assert 80 < len(test) < 160
-    again = pairs.split(list(reversed(chats)), 0.3, "salt")
+    again = pairs.split(list(reversed(chats)), [], 0.3, "salt")
     assert again == (train, test)
+
+
+def test_what_the_corpus_held_out_only_tests() -> None:
+    chats = many(200)
+    kept, heldout = chats[:150], chats[150:]
+    train, test = pairs.split(kept, heldout, 0.3, "salt")
+    names = {c.dialogue.id for c in heldout}
+    assert not names & {c.dialogue.id for c in train}
+    assert names < {c.dialogue.id for c in test}
+    assert (train, [c for c in test if c.dialogue.id not in names]) == pairs.split(kept, [], 0.3, "salt")
 
 
 def test_matched_pairs_hold_their_promises() -> None:

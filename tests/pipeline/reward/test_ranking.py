@@ -9,11 +9,13 @@ from cluster.errors import UserError
 from models.config import OptimConfig
 from models.heads import ScalarModel
 from models.losses import bradley_terry_sum
+from pipeline.finetune.dialogues import read
 from pipeline.pretrain.loop import train_local
 from pipeline.reward import measure, ranking, view
 from pipeline.reward.config import RewardConfig
 from pipeline.reward.ranking import Batch, RankingTask, score_all, scores
 from pipeline.stage import StageFolder
+from pipeline.tokens.pieces import load_tokenizer
 from tests.pipeline.finetune import tiny
 
 OPTIM = OptimConfig(peak_lr=1e-2, warmup_fraction=0.1, decay_fraction=0.5, final_lr_fraction=0.1)
@@ -94,6 +96,18 @@ def test_from_the_corpus_to_an_accuracy(run: str) -> None:
     own.write_json("accuracy.json", found)
     section = view.section(own, {})
     assert section is not None and "length alone" in section.lead
+    assert max(len(f"{value}: {name}") for name, value in section.headline[:1]) <= 35  # a line of 80 columns
+
+
+def test_held_out_chats_train_no_reward_model(run: str) -> None:
+    """Later stages are measured on them, so their text may not be in a training pair."""
+    corpus, tokens = StageFolder.open(run, "corpus"), StageFolder.open(run, "tokens")
+    tokenizer = load_tokenizer(tokens)
+    everything = config(pairs=100_000, heldout_share=0.01, max_tokens=1000)
+    trained = {tuple(ids) for pair in measure.material(corpus, tokens, everything, 1).work["train"] for ids in pair}
+    heldout, _ = read(corpus, "heldout", ("chats",))
+    assert trained and heldout
+    assert not trained & {tuple(ranking.encode(tokenizer, chat, 1000)) for chat in heldout}
 
 
 def test_too_few_ratings_are_refused(run: str) -> None:

@@ -63,7 +63,12 @@ def test_kill_of_every_kind_of_actor_changes_nothing(
     events: list[dict[str, Any]] = []
     made = setup(run, ONE_ROLLOUT)
     folder = StageFolder.open(str(tmp_path), "rlhf", "f")
-    crew = KillingCrew(made, folder, lambda kind, **facts: events.append(facts))
+
+    def event(kind: str, **facts: Any) -> None:
+        assert threading.current_thread() is threading.main_thread(), "the log of events is for one thread"
+        events.append(facts)
+
+    crew = KillingCrew(made, folder, event)
     try:
         progress = Progress(**crew.resume())
         loop.run(crew, prompts(made), ONE_ROLLOUT, kind="rule", seed=1, progress=progress)
@@ -78,7 +83,7 @@ def test_a_driver_that_was_killed_goes_on_to_the_same_model(run: str, tmp_path: 
     """The first driver ends without warning after iteration 3; the second starts from the checkpoint of iteration 2."""
     made = setup(run)
     folder = StageFolder.open(run, "rlhf", "f")
-    config = SimpleNamespace(rlhf=TINY, seed=1)
+    config = SimpleNamespace(rlhf=TINY.model_copy(update={"rollout_actors": 4}), seed=1)  # 2 CPUs have room for 2
 
     class CutError(Exception):
         pass

@@ -39,6 +39,7 @@ def test_rows_and_evaluations_and_what_the_report_shows(run: str, tmp_path: Path
     assert len(folder.read_jsonl("samples.jsonl")) == 2
     whole = view.section(folder, {})
     assert whole is not None and "complete reply" in whole.lead
+    assert max(len(f"{value}: {name}") for name, value in whole.headline) <= 35  # a line of 80 columns
 
 
 def test_a_new_driver_goes_on_where_the_old_one_saved(run: str, tmp_path: Path) -> None:

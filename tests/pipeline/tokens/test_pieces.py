@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from cluster.errors import CorruptPiece
+from models.tokenizer import Tokenizer
 from pipeline.stage import StageFolder
 from pipeline.tokens.batches import Batches
 from pipeline.tokens.order import Order
-from pipeline.tokens.pieces import DTYPE, TokenReader, windows
+from pipeline.tokens.pieces import DTYPE, TOKENIZER, TokenReader, load_tokenizer, windows
 
 STREAMS = {"a": [list(range(10)), [100], list(range(200, 205))], "b": [list(range(50, 99))]}
 
@@ -58,3 +59,9 @@ def test_a_corrupted_piece_is_told(folder: StageFolder) -> None:
     path.write_bytes(path.read_bytes()[:-2] + b"xx")
     with pytest.raises(CorruptPiece, match="train/b/00000"):
         TokenReader(folder, "train").window("b", 0, 3)
+
+
+def test_the_tokeniser_is_read_as_it_was_written(folder: StageFolder) -> None:
+    made = Tokenizer.train(["a tokeniser of a few words", "and a few more"], 270)
+    folder.write_bytes(TOKENIZER, made.to_json().encode())
+    assert load_tokenizer(folder).to_json() == made.to_json()
