@@ -7,6 +7,7 @@ from typing import Any
 from models.config import GPTConfig
 from pipeline.evaluate.view import TITLES
 from pipeline.render import figures
+from pipeline.rows import STEPS
 from pipeline.sections import Cell
 
 Facts = dict[str, Any]
@@ -75,7 +76,7 @@ class Card:
         for source, steps in sorted(self.funnel.items()):
             dropped = {step: sum(facts["dropped"].values()) for step, facts in steps.items()}
             heldout = dropped.pop("split", 0)
-            last = list(steps.values())[-1]
+            last = steps[STEPS[-1]]
             documents = last["documents"] + heldout + sum(dropped.values())
             trained = self.tokens.get("train", {}).get(source, {}).get("tokens")
             rows.append([source, documents, sum(dropped.values()), heldout, last["documents"], last["bytes"], trained])
