@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.run import machine
+from pipeline.environment import machine
 
 ROOT = Path(__file__).resolve().parent.parent
 

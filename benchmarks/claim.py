@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline.run import machine
+from pipeline.environment import machine
 
 RESULTS = Path(__file__).parent / "results"
 START, END = "<!-- figures: python -m benchmarks.claim -->", "<!-- end of figures -->"

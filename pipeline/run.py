@@ -2,16 +2,13 @@
 
 import json
 import os
-import platform
 import signal
-import sys
 import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from types import FrameType
 from typing import Any
 
@@ -23,12 +20,12 @@ from cluster.memory import MemoryMeter
 from cluster.storage import LocalStorage, open_storage
 from cluster.telemetry import Events, Terminal
 from pipeline.config import RunConfig, build
+from pipeline.environment import machine, versions
 from pipeline.lineage import Stage, clean, commit
 from pipeline.stage import StageContext, StageFolder, folder_of
 from pipeline.stages import JOURNEY, summaries, views
 
 OURS = ("lease/", "events/", "logs/", "plan.json", "report.")  # may stand before run.toml does
-VERSIONS = ("ray", "torch", "torchft", "tokenizers", "numpy", "pyarrow", "transformers")
 
 
 @dataclass(frozen=True)
@@ -244,31 +241,3 @@ def _report(run: str, events: Events) -> None:
         write_report(run, views(), summaries())
     except Exception as error:
         events.add("report_failed", why=str(error), trace=traceback.format_exc())
-
-
-def machine() -> dict[str, Any]:
-    """Where the driver runs."""
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    return {
-        "machine": {"cpu": _cpu(), "cores": os.cpu_count(), "memory_bytes": memory, "system": platform.platform()},
-        "versions": versions(),
-    }
-
-
-def versions() -> dict[str, str]:
-    """Python and the libraries that a result rests on."""
-    found = {"python": platform.python_version()}
-    for name in VERSIONS:
-        try:
-            found[name] = version(name)
-        except ImportError:
-            continue
-    return found
-
-
-def _cpu() -> str:
-    try:
-        with open("/proc/cpuinfo") as lines:
-            return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
-    except OSError:
-        return platform.processor() or sys.platform
