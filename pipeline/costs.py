@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from models.schedule import whole_plan
 from pipeline.config import RunConfig
+from tune.halving import rung_sizes
 
 # Ray on one machine, 2 cores (Ray 2.60, embedded cluster, a private temporary folder)
 RAY_START_S = 6.0  # ray.init with its imports, before the first stage that has work to do
@@ -71,11 +72,8 @@ def text_bytes(config: RunConfig) -> float:
 
 def trials_by_rung(config: RunConfig) -> list[int]:
     """How many trials each rung of the search runs."""
-    left, counts = len(config.search.peak_lrs) * len(config.search.batches), []
-    for _ in config.search.rungs:
-        counts.append(left)
-        left = max(1, -(-left // config.search.reduction))
-    return counts
+    search = config.search
+    return rung_sizes(len(search.peak_lrs) * len(search.batches), len(search.rungs), search.reduction)
 
 
 def replica_memory(config: RunConfig) -> dict[str, float]:

@@ -12,6 +12,14 @@ def ranking(losses: Mapping[int, float]) -> list[int]:
     return sorted(losses, key=lambda i: (not math.isfinite(losses[i]), losses[i] if math.isfinite(losses[i]) else 0, i))
 
 
+def rung_sizes(trials: int, rungs: int, reduction: int) -> list[int]:
+    """How many trials each rung runs."""
+    sizes = [trials]
+    while len(sizes) < rungs:
+        sizes.append(max(1, math.ceil(sizes[-1] / reduction)))
+    return sizes
+
+
 def survivors(losses: Mapping[int, float], reduction: int) -> list[int]:
     """The best ``1 / reduction`` of a rung, at least one, in order of id."""
     keep = max(1, math.ceil(len(losses) / reduction))

@@ -5,6 +5,7 @@ import math
 from cluster.errors import UserError
 from pipeline.search.trial import piece, run_trial, space
 from pipeline.stage import StageContext
+from tune.halving import rung_sizes
 from tune.search import successive_halving
 from tune.space import Trial
 
@@ -25,7 +26,8 @@ def run(ctx: StageContext) -> None:
 
     scratch = str(folder.storage.path(folder.key("tune")))
     folder.storage.delete_folder(folder.key("tune"))  # what a killed driver left
-    planned = _planned(len(trials), search.rungs, search.reduction)
+    sizes = rung_sizes(len(trials), len(search.rungs), search.reduction)
+    planned = sum(size * budget for size, budget in zip(sizes, search.rungs, strict=True))
     with ctx.progress("search", planned, "tokens") as bar:
         rungs = successive_halving(
             one,
@@ -49,11 +51,3 @@ def run(ctx: StageContext) -> None:
     chosen = {"peak_lr": values["peak_lr"], "batch": values["batch"], "trial": best, "rungs": told}
     folder.write_json(CHOICE, chosen)
     ctx.count(trials=len(trials), best=best, peak_lr=values["peak_lr"])
-
-
-def _planned(trials: int, rungs: tuple[int, ...], reduction: int) -> int:
-    total = 0
-    for budget in rungs:
-        total += trials * budget
-        trials = max(1, -(-trials // reduction))
-    return total

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from tune.halving import ranking, survivors
+from tune.halving import ranking, rung_sizes, survivors
 from tune.space import grid
 
 
@@ -32,3 +32,10 @@ def test_the_best_go_on(losses: dict[int, float], reduction: int, kept: list[int
 
 def test_losses_that_are_not_finite_come_last() -> None:
     assert ranking({0: math.nan, 1: 2.0, 2: -math.inf, 3: 1.0}) == [3, 1, 0, 2]
+
+
+@pytest.mark.parametrize(("trials", "sizes"), [(9, [9, 3, 1]), (4, [4, 2, 1]), (1, [1, 1, 1])])
+def test_rungs_shrink_to_one(trials: int, sizes: list[int]) -> None:
+    found = rung_sizes(trials, 3, 3)
+    assert found == sizes
+    assert len(survivors(dict.fromkeys(range(trials), 1.0), 3)) == found[1]
