@@ -73,19 +73,24 @@ class Terminal:
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
         columns = (
-            TextColumn("{task.description:<24}"),
-            BarColumn(bar_width=20),
+            TextColumn("{task.description:<25}"),
+            BarColumn(bar_width=12),
             TextColumn("{task.percentage:>3.0f}%"),
             TextColumn("{task.fields[rate]}"),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[facts]}"),
         )
-        with Progress(*columns, console=Console(file=self.stream), transient=False) as live:
+        console = Console(file=self.stream)
+        # What others write to sys.stdout goes to the log of the connection, not through this console.
+        with Progress(*columns, console=console, redirect_stdout=False, redirect_stderr=False) as live:
             task = live.add_task(label, total=total, rate="", facts="")
-            line = _Line(
-                label, total, unit, lambda b: live.update(task, completed=b.done, rate=b.rate(), facts=b.said())
-            )
+
+            def show(line: "_Line") -> None:
+                live.update(task, completed=line.done, rate=line.rate(), facts=line.said())
+
+            line = _Line(label, total, unit, show)
             yield line
+            show(line)
 
     def _plain(self, label: str, total: float, unit: str) -> Iterator[Bar]:
         line = _Line(label, total, unit, lambda b: self.say(b.text()), every_s=PLAIN_LINE_EVERY_S)

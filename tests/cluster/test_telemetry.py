@@ -3,6 +3,8 @@
 import io
 from pathlib import Path
 
+import pytest
+
 from cluster import telemetry
 from cluster.storage import LocalStorage
 from cluster.telemetry import Events, Terminal, read_events
@@ -46,3 +48,18 @@ def test_plain_progress_speaks_seldom(monkeypatch: object) -> None:
         for _ in range(1000):
             bar.advance()
     assert out.getvalue().count("\n") == 1
+
+
+def test_a_bar_on_a_terminal_ends_full_and_lets_nothing_else_through(capsys: pytest.CaptureFixture[str]) -> None:
+    class Screen(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Screen()
+    with Terminal(out).progress("clean", 3, "documents") as bar:
+        print("noise of a library")
+        bar.advance(3, loss=1.5)
+    assert "100%" in out.getvalue()
+    assert "loss 1.5" in out.getvalue()
+    assert "noise" not in out.getvalue()
+    assert "noise" in capsys.readouterr().out
