@@ -18,7 +18,7 @@ TRIAL_S = 4.0  # an actor of Ray Tune, besides the trial's own work
 DATA_START_S = 4.0  # first execution of a Ray Data plan
 STEP_S = 0.03  # quorum, exchange and commit vote of one step
 
-# Shares of the probe's rate that the loops keep; a width of 192 leaves much to softmax, norms and memory
+# Shares of the probe's rate that the loops keep; a narrow model leaves much to softmax, norms and memory
 TRAIN, FORWARD, GENERATE = 0.35, 0.45, 0.12
 
 # Text, on one core

@@ -66,10 +66,10 @@ def units(sources: Sequence[Source], group_bytes: int) -> list[Unit]:
 def groups(found: Iterable[Unit], group_bytes: int) -> list[list[Unit]]:
     """Units of about so many bytes together, in the order given."""
     made: list[list[Unit]] = []
-    size = group_bytes
+    size = 0
     for unit in found:
         weight = unit.end - unit.start
-        if size + weight > group_bytes:
+        if not made or size + weight > group_bytes:
             made.append([])
             size = 0
         made[-1].append(unit)

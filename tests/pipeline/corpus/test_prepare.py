@@ -14,7 +14,7 @@ from cluster.errors import CorruptPiece, UserError
 from pipeline import rows
 from pipeline.config import RunConfig
 from pipeline.corpus import inspect, items, view, work
-from pipeline.corpus.config import CorpusConfig
+from pipeline.corpus.config import CorpusConfig, Source
 from pipeline.corpus.prepare import prepare
 from pipeline.sections import Examples
 from pipeline.stage import StageFolder
@@ -171,6 +171,15 @@ def test_no_text_left_is_an_error_of_the_user(config: CorpusConfig, tmp_path: Pa
     strict = config.model_copy(update={"filters": config.filters.model_copy(update={"min_words": 10**6})})
     with pytest.raises(UserError, match="no document is left"):
         make(tmp_path, strict)
+
+
+@pytest.mark.parametrize("texts", [[""], ["", " \n"], ["a b"]])
+def test_an_empty_corpus_is_an_error_of_the_user(config: CorpusConfig, tmp_path: Path, texts: list[str]) -> None:
+    for number, text in enumerate(texts):
+        (tmp_path / f"{number}.txt").write_text(text)
+    only = config.model_copy(update={"sources": (Source(name="a", kind="text", path=f"{tmp_path}/*.txt"),)})
+    with pytest.raises(UserError, match="no document is left"):
+        make(tmp_path / "run", only)
 
 
 def test_without_dedup_near_duplicates_stay(
