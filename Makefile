@@ -32,7 +32,7 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 $(DEV): $(READY)
-	$(BIN)/pip install -q -e ".[dev,eval]" -c constraints.txt
+	$(BIN)/pip install -q -e ".[dev,eval,zh]" -c constraints.txt
 	touch $(DEV)
 
 # Pin what is installed now: what the last proof ran with.

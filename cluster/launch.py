@@ -70,7 +70,7 @@ def _travelling(error: BaseException) -> FirstlightError | None:
 class PlainReplica:
     """Host "actor": the call runs in this actor's own process."""
 
-    def run(self, place: Placement, index: int, config: dict[str, Any]) -> Outcome:
+    def run(self, place: Placement, index: int, config: dict[str, Any], life: int) -> Outcome:
         """Run the target to its end."""
         return call(place.target, config)
 
@@ -81,9 +81,9 @@ class TrainReplica:
     The actor exists because ``fit()`` sets a signal handler and blocks; it takes no CPU.
     """
 
-    def run(self, place: Placement, index: int, config: dict[str, Any]) -> Outcome:
+    def run(self, place: Placement, index: int, config: dict[str, Any], life: int) -> Outcome:
         """Run the target to its end, through any number of deaths of the worker."""
-        name, key = f"{place.name}-{index}", train_host.reservation_key(place.name, index)
+        name, key = f"{place.name}-{index}", train_host.reservation_key(place.name, index, life)
         run = train_host.TrainRun(name, place.storage, place.num_cpus, place.health_seconds, key)
         outcome = train_host.fit(run, _train_worker, {"target": place.target, "config": config})
         assert isinstance(outcome, Outcome), "the worker returns an outcome, whatever its target does"
@@ -157,6 +157,8 @@ class _Launch:
         self._calls: dict[Any, int] = {}
         self._outcomes: dict[int, Outcome] = {}
         self._born: dict[int, float] = {}
+        self._life = dict.fromkeys(range(len(configs)), 0)
+        self._held: list[str] = []  # reservations of the dead
         self._pause = dict.fromkeys(range(len(configs)), 0.0)
         self._due: dict[int, float] = {}
         for index in range(len(configs)):
@@ -166,7 +168,8 @@ class _Launch:
         self._due.pop(index, None)
         self._born[index] = time.monotonic()
         self._actors[index] = self._class.remote()
-        self._calls[self._actors[index].run.remote(self._place, index, self._configs[index])] = index
+        run: Any = self._actors[index].run
+        self._calls[run.remote(self._place, index, self._configs[index], self._life[index])] = index
 
     def pending(self) -> bool:
         """Whether a replica has not finished."""
@@ -174,6 +177,8 @@ class _Launch:
 
     def look(self, timeout: float) -> None:
         """Wait a little; take the outcomes that came, and restart the dead. Raises what a target raised."""
+        for key in self._held:  # a controller may reserve once more before it has noticed that its owner is dead
+            train_host.free(key)
         for index in [i for i, due in self._due.items() if due <= time.monotonic()]:
             self._start(index)
         if not self._calls:
@@ -214,7 +219,9 @@ class _Launch:
         """
         ray.kill(self._actors[index])
         if self._host == "train":
-            train_host.free(train_host.reservation_key(self._place.name, index))
+            self._held.append(train_host.reservation_key(self._place.name, index, self._life[index]))
+            train_host.free(self._held[-1])
+            self._life[index] += 1
 
     def results(self) -> list[Any]:
         """The values, in the order of the configs."""

@@ -42,6 +42,12 @@ class LocalStorage:
         """The object's bytes. Raises FileNotFoundError."""
         return self.path(key).read_bytes()
 
+    def get_range(self, key: str, start: int, length: int) -> bytes:
+        """At most ``length`` bytes of the object from ``start``. Raises FileNotFoundError."""
+        with self.path(key).open("rb") as file:
+            file.seek(start)
+            return file.read(length)
+
     def exists(self, key: str) -> bool:
         return self.path(key).is_file()
 

@@ -73,9 +73,9 @@ def _note_reservation(key: str) -> Any:
     return Note()
 
 
-def reservation_key(name: str, index: int) -> str:
-    """A key that no other driver of the cluster uses."""
-    return f"{ray.get_runtime_context().get_job_id()}/{name}/{index}"
+def reservation_key(name: str, index: int, life: int) -> str:
+    """A key that no other driver of the cluster uses, and no other life of the replica."""
+    return f"{ray.get_runtime_context().get_job_id()}/{name}/{index}/{life}"
 
 
 def free(key: str) -> None:

@@ -1,6 +1,6 @@
 """The model: embedding, blocks, final norm, output head; and its initial weights. Knows no loss, no optimiser.
 
-The architecture is Llama's, so that other tools load what we export; see models/huggingface.py.
+The architecture is Llama's, so that other tools load what we export; see models/layouts/llama.py.
 """
 
 import hashlib

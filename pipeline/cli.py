@@ -116,8 +116,8 @@ def inspect(
     n: Annotated[int, typer.Option("-n", help="How many documents.", min=1)] = 5,
 ) -> None:
     """Look at what a stage made: documents with reasons and partners, or the tokeniser."""
-    from pipeline.render.terminal import print_section
     from pipeline.stage import StageFolder
+    from pipeline.terminal import print_section
 
     folder = StageFolder.open(run, stage)
     if stage == "corpus":

@@ -8,8 +8,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from pipeline.render import figures
-from pipeline.render.document import Group
+from pipeline import figures
+from pipeline.document import Group
 from pipeline.sections import Cell, Table
 from pipeline.stage import StageFolder
 

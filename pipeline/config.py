@@ -50,6 +50,12 @@ class RunConfig(Config):
                 f"equal to tokens.vocab_size = {self.tokens.vocab_size}",
                 "Change both",
             )
+        sources = [source.name for source in self.corpus.sources]
+        for field in ("weights", "epochs", "budgets"):
+            for name in getattr(self.tokens, field):
+                if name not in sources:
+                    rule = f"there is no source of this name; sources: {', '.join(sources)}"
+                    raise ConfigError(f"tokens.{field}.{name}", name, rule, "Name a source of [[corpus.sources]]")
         shards = self.pretrain.logical_shards
         schedules = {"pretrain.batch": self.pretrain.batch}
         schedules |= {f"search.batches[{i}]": b for i, b in enumerate(self.search.batches)}

@@ -8,9 +8,8 @@ import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline import costs
+from pipeline import costs, figures
 from pipeline.config import RunConfig
-from pipeline.render import figures
 from pipeline.sections import Cell, Table
 
 DEFAULT_RATE = 6e10  # FLOP/s of one thread of a recent x86 core in float32: 120 GFLOP/s measured on two
@@ -120,7 +119,7 @@ def tables(plan: Plan) -> list[Table]:
 
 def print_plan(plan: Plan) -> None:
     """Print the plan on standard output."""
-    from pipeline.render import terminal
+    from pipeline import terminal
 
     out = terminal.console()
     for table in tables(plan):

@@ -11,6 +11,21 @@ from pipeline.config import RunConfig
 Values = dict[str, Any]
 
 
+PATHS = (
+    "corpus.sources.path",
+    "corpus.dedup.against",
+    "corpus.decontaminate.against",
+    "corpus.rules.c4.bad_words",
+    "corpus.signals.quality.good",
+    "corpus.signals.quality.bad",
+    "corpus.signals.toxicity.good",
+    "corpus.signals.toxicity.bad",
+    "corpus.signals.toxicity.words",
+    "tokens.file",
+)
+"""Fields that hold paths of the user's files."""
+
+
 def tiny() -> Values:
     """Ten minutes on two cores: five sources that come with pip, a model of one to three million parameters."""
     return {
@@ -60,14 +75,33 @@ def _named(recipe: str) -> Values:
 
 
 def _beside(folder: Path, values: Values) -> Values:
-    """Relative paths of sources are meant from the file that names them."""
-    corpus = values.get("corpus")
-    if not isinstance(corpus, dict) or not isinstance(corpus.get("sources"), list):
-        return values
-    sources = [
-        {**s, "path": str(folder / s["path"])}
-        if isinstance(s, dict) and isinstance(s.get("path"), str) and s["path"]
-        else s
-        for s in corpus["sources"]
-    ]
-    return {**values, "corpus": {**corpus, "sources": sources}}
+    """Relative paths are meant from the file that names them."""
+    made = dict(values)
+    for field in PATHS:
+        holders = [made]
+        *parts, last = field.split(".")
+        for part in parts:
+            holders = [found for holder in holders for found in _copied(holder, part)]
+        for holder in holders:
+            if last in holder:
+                holder[last] = _from(folder, holder[last])
+    return made
+
+
+def _copied(holder: Values, name: str) -> list[Values]:
+    """The tables under a name, one or a list of them, copied so that the caller may change them."""
+    found = holder.get(name)
+    if isinstance(found, dict):
+        holder[name] = dict(found)
+        return [holder[name]]
+    if isinstance(found, list):
+        holder[name] = [dict(one) if isinstance(one, dict) else one for one in found]
+        return [one for one in holder[name] if isinstance(one, dict)]
+    return []
+
+
+def _from(folder: Path, value: Any) -> Any:
+    """A path, or each of a list, from a folder; what is absolute, remote, empty or no path stays."""
+    if isinstance(value, list):
+        return [_from(folder, one) for one in value]
+    return str(folder / value) if isinstance(value, str) and value and "://" not in value else value

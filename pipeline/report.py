@@ -3,6 +3,7 @@
 It works for a run that failed or is still going. It knows no stage: each one's view makes its own section.
 """
 
+import importlib
 import json
 from collections.abc import Callable, Sequence
 from pathlib import PurePath
@@ -10,13 +11,14 @@ from typing import Any
 
 from cluster.storage import LocalStorage
 from cluster.telemetry import read_events
+from pipeline import figures
 from pipeline.compare import predicted_and_measured
-from pipeline.render import figures, html, markdown
-from pipeline.render.document import Document, Failure, Figure, Group, Part, Row
+from pipeline.document import Document, Failure, Figure, Group, Part, Row
 from pipeline.sections import Cell, Section, StageView, Table
 from pipeline.stage import StageFolder
 from pipeline.status import Event, StageStatus, open_run, status
 
+FORMATS = {"report.html": "html", "report.md": "markdown"}  # file -> the module of pipeline/render that writes it
 MOST_FIGURES, MOST_EVENTS = 12, 60
 ROUTINE = ("run_start", "run_done", "stage_start", "stage_done", "stage_failed", "interrupted", "progress")
 FAULTS = ("fault", "actor_lost", "checkpoint_refused")
@@ -31,7 +33,9 @@ def write_report(run: str, views: Sequence[StageView], summaries: Sequence[Summa
     """Write report.html and report.md into the run directory and return their paths. Raises RunDirError."""
     storage = open_run(run)
     document = gather(run, views, summaries)
-    pages = {"report.html": html.page(document), "report.md": markdown.page(document)}
+    pages: dict[str, str] = {}
+    for name, kind in FORMATS.items():
+        pages[name] = importlib.import_module(f"pipeline.render.{kind}").page(document)
     for name, text in pages.items():
         storage.put(name, text.encode())
     paths = [str(storage.path(name)) for name in pages]

@@ -9,10 +9,12 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypedDict, final
 
-STEPS = ("read", "clean", "filter", "exact_dup", "split", "near_dup", "decontaminate")
-"""The steps in order. ``split`` moves documents to the held-out set; each of the others may drop some."""
+STEPS = ("read", "clean", "filter", "exact_dup", "split", "near_dup", "substring", "decontaminate")
+"""The steps in order. ``split`` moves documents to the held-out set; each of the others may drop some. From
+``exact_dup`` on they see the canonical documents (pipeline/corpus/documents.py)."""
 
 DROPPED_TEXT_CHARACTERS = 2_000
+CUT_TEXT_CHARACTERS = 200
 
 
 class Turn(TypedDict):
@@ -42,6 +44,20 @@ class Drop(TypedDict):
     reason: str
     score: float
     partner: str
+    cluster: str
+    text: str
+
+
+@final
+class Cut(TypedDict):
+    """What was taken out of a document that stayed, or put in another's place: how often, how much, and the first."""
+
+    id: str
+    source: str
+    step: str
+    reason: str
+    count: int
+    bytes: int
     text: str
 
 
@@ -81,6 +97,15 @@ def turns_of(meta: str) -> list[Turn]:
     """The turns of a conversation; none where the document is not one."""
     turns: list[Turn] = facts_of(meta).get("turns", [])
     return turns
+
+
+def quality_of(meta: str) -> float:
+    """The trained classifier's score of a document, or what its record said of its quality; 0 where neither did."""
+    if '"quality"' not in meta:
+        return 0.0
+    facts = facts_of(meta)
+    found = facts.get("signals", {}).get("quality", facts.get("quality", 0.0))
+    return float(found) if isinstance(found, int | float) else 0.0
 
 
 def pack_meta(**facts: Any) -> str:

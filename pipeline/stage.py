@@ -103,13 +103,13 @@ class StageFolder:
     def write_jsonl(self, piece: str, rows: list[dict[str, Any]]) -> None:
         self.write_bytes(piece, b"".join(digest.canonical(r) + b"\n" for r in rows), rows=len(rows))
 
-    def write_table(self, piece: str, table: "pa.Table") -> None:
-        """Commit a table as parquet; the caller has sorted its rows."""
+    def write_table(self, piece: str, table: "pa.Table", group: int | None = None) -> None:
+        """Commit a table as parquet, ``group`` rows in a row group; the caller has sorted its rows."""
         import pyarrow as pa
         import pyarrow.parquet as pq
 
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd")
+        pq.write_table(table, sink, compression="zstd", row_group_size=group)
         self.write_bytes(piece, sink.getvalue().to_pybytes(), rows=table.num_rows, logical=digest.of_table(table))
 
     def drop(self, piece: str) -> None:
@@ -133,6 +133,10 @@ class StageFolder:
         if found != record["bytes_sha256"]:
             raise CorruptPiece(self.key(piece), record["bytes_sha256"], found, self.remedy)
         return data
+
+    def read_range(self, piece: str, start: int, length: int) -> bytes:
+        """Bytes of a committed piece, unchecked: for pieces that hold checksums of their own parts."""
+        return self.storage.get_range(self.key(piece), start, length)
 
     @property
     def remedy(self) -> str:

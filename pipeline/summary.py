@@ -4,7 +4,7 @@ import textwrap
 from pathlib import Path
 
 from cluster.telemetry import Terminal
-from pipeline.render import figures
+from pipeline import figures
 from pipeline.run import Made
 from pipeline.stage import StageFolder
 from pipeline.stages import views

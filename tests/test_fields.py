@@ -53,6 +53,8 @@ def changed(value: BaseModel, path: tuple[str, ...]) -> BaseModel:
         new = changed(child, tuple(rest))
     elif isinstance(child, str):
         new = child + "x"
+    elif isinstance(child, tuple):
+        new = (*child, "x")
     elif isinstance(child, BaseModel):
         new = child.model_copy(update=dict.fromkeys(list(type(child).model_fields)[:1], "other"))
     else:

@@ -1,80 +1,16 @@
-"""Settings of the corpus stage. Schemas only: no pyarrow, no ray."""
-
-from typing import Literal, Self
+"""Settings of the corpus stage. Schemas only: no pyarrow, no ray. Each part stands beside the code that it is for."""
 
 from pydantic import Field, field_validator, model_validator
 
 from cluster.errors import ConfigError
 from cluster.fields import Config, execution, result
-
-Kind = Literal["plays", "chats", "code", "docs", "questions", "jsonl", "text"]
-PACKAGED: tuple[Kind, ...] = ("plays", "chats", "code", "docs", "questions")
-Markup = Literal["auto", "none", "entities", "markdown"]
-
-
-class Source(Config):
-    """One source of text. Kinds with a package need no path: their files come with it."""
-
-    name: str = result(
-        ..., "Name of the source; part of its documents' ids", unit="none", pattern=r"^[a-z0-9_-]{1,40}$"
-    )
-    kind: Kind = result(..., "How its files are read", unit="none")
-    path: str = execution(
-        "", "A file, a folder or a glob; empty for the kind's package. What it holds counts, not its name", unit="none"
-    )
-    text_field: str = result("text", "Field of a jsonl record that holds the text", unit="none")
-    markup: Markup = result("auto", "Markup to turn into text; auto decides by kind", unit="none")
-
-    @model_validator(mode="after")
-    def _has_a_path(self) -> Self:
-        if not self.path and self.kind not in PACKAGED:
-            rule = f"a source of kind {self.kind} needs a path"
-            raise ConfigError(f"corpus.sources.{self.name}.path", self.path, rule, "Give a file, a folder or a glob")
-        return self
-
-
-class FilterConfig(Config):
-    """Thresholds of the quality rules; pipeline/corpus/filters.py says what each measures."""
-
-    min_words: int = result(2, "Fewest words of a document", unit="words", ge=0)
-    min_speakers: int = result(2, "Fewest speakers of a conversation", unit="speakers", ge=0)
-    max_foreign: float = result(0.3, "Largest share of letters outside the Latin script", unit="fraction", ge=0, le=1)
-    max_digits: float = result(0.25, "Largest share of digits among visible characters", unit="fraction", ge=0, le=1)
-    min_letters: float = result(0.4, "Smallest share of letters among visible characters", unit="fraction", ge=0, le=1)
-    max_repeated_lines: float = result(
-        0.5, "Largest share of characters in repeated lines", unit="fraction", ge=0, le=1
-    )
-    max_word_share: float = result(
-        0.25, "Largest share of one word among all, from 20 words", unit="fraction", ge=0, le=1
-    )
-    max_table: float = result(0.3, "Largest share of characters in lines of one shape", unit="fraction", ge=0, le=1)
-    max_word_length: float = result(20.0, "Largest mean length of a word", unit="characters", ge=1)
-
-
-class DedupConfig(Config):
-    """Near-duplicates: MinHash proposes, the text decides."""
-
-    enabled: bool = result(True, "Whether near-duplicates are removed", unit="none")
-    words: int = result(5, "Words in a shingle", unit="words", ge=1, le=32)
-    bands: int = result(14, "LSH bands of the MinHash signature", unit="bands", ge=1, le=64)
-    rows: int = result(8, "Hash values in a band", unit="values", ge=1, le=64)
-    threshold: float = result(
-        0.75, "Jaccard of the shingle sets from which one is removed", unit="fraction", gt=0, le=1
-    )
-    bucket_pairs: int = result(
-        8, "Documents after itself that one is compared with in a bucket", unit="documents", ge=1
-    )
-
-
-class DecontaminateConfig(Config):
-    """Training documents that hold text of the held-out set are removed."""
-
-    words: int = result(13, "Words in an n-gram", unit="words", ge=2, le=64)
-    common: int = result(5, "An n-gram in more training documents than this is boilerplate", unit="documents", ge=1)
-    min_hits: int = result(8, "Shared n-grams, boilerplate apart, that condemn a document", unit="n-grams", ge=1)
-    max_loss: float = result(
-        0.2, "A source that loses a larger share of its bytes is reported", unit="fraction", gt=0, le=1
-    )
+from pipeline.corpus.cleaning.config import CleaningConfig
+from pipeline.corpus.leaks.config import DecontaminateConfig
+from pipeline.corpus.near.config import DedupConfig
+from pipeline.corpus.readers.config import PACKAGED, Source
+from pipeline.corpus.rules.config import RulesConfig
+from pipeline.corpus.signals.config import SignalsConfig
+from pipeline.corpus.substring.config import SubstringConfig
 
 
 class ItemsConfig(Config):
@@ -89,7 +25,7 @@ class ItemsConfig(Config):
     answers_a_word: int = result(4, "Most cloze items with the same answer", unit="items", ge=1)
 
     @model_validator(mode="after")
-    def _ordered(self) -> Self:
+    def _ordered(self) -> "ItemsConfig":
         if self.max_words < self.min_words:
             rule = f"at least min_words = {self.min_words}"
             raise ConfigError("corpus.items.max_words", self.max_words, rule, "Raise it, or lower min_words")
@@ -101,7 +37,7 @@ def _five() -> tuple[Source, ...]:
 
 
 class CorpusConfig(Config):
-    """Sources, cleaning, deduplication, the held-out split and its items."""
+    """Sources, cleaning, rules, deduplication, the held-out split and its items."""
 
     sources: tuple[Source, ...] = Field(
         default_factory=_five,
@@ -110,12 +46,23 @@ class CorpusConfig(Config):
         json_schema_extra={"mark": "result", "unit": "none"},
     )
     max_record_bytes: int = result(1_048_576, "A longer record is set aside", unit="bytes", ge=1_024, le=2**30)
-    pieces: int = result(4, "Pieces of each table of documents", unit="pieces", ge=1, le=65_536)
+    pieces: int = result(
+        0,
+        "Pieces of each table of documents; 0: one for each 64 MB of input, at least 4",
+        unit="pieces",
+        ge=0,
+        le=65_536,
+    )
     heldout: float = result(0.02, "Share of documents held out, by document hash", unit="fraction", gt=0, lt=0.5)
     heldout_documents: int = result(5, "Fewest held-out documents of a source", unit="documents", ge=1)
-    filters: FilterConfig = result(FilterConfig(), "Quality rules", unit="none")
-    dedup: DedupConfig = result(DedupConfig(), "Near-duplicates", unit="none")
-    decontaminate: DecontaminateConfig = result(DecontaminateConfig(), "Held-out text in training text", unit="none")
+    cleaning: CleaningConfig = result(CleaningConfig(), "Unicode, markup, emoji, privacy", unit="none")
+    rules: RulesConfig = result(RulesConfig(), "Thresholds of the families of rules", unit="none")
+    signals: SignalsConfig = result(SignalsConfig(), "Language, spelling, toxicity, quality", unit="none")
+    dedup: DedupConfig = result(DedupConfig(), "Exact and near-duplicates", unit="none")
+    substring: SubstringConfig = result(SubstringConfig(), "Repeated substrings", unit="none")
+    decontaminate: DecontaminateConfig = result(
+        DecontaminateConfig(), "Held-out text and benchmarks in training text", unit="none"
+    )
     items: ItemsConfig = result(ItemsConfig(), "Evaluation items", unit="none")
     group_bytes: int = execution(4_194_304, "Input that one task reads", unit="bytes", ge=1_024)
     task_cpus: float = execution(1.0, "CPUs that one task asks for", unit="CPUs", gt=0, le=64)

@@ -20,9 +20,13 @@ def inspect(folder: StageFolder, step: str | None = None, source: str | None = N
         raise UserError("--step", step, "there is no such step", f"Steps: {', '.join([*STEPS, 'kept', 'heldout'])}")
     if step is None:
         chosen = {source: funnel[source]} if source else funnel
-        blocks: list[Block] = [look.funnel_table(chosen), look.reasons_table(chosen)]
+        blocks: list[Block] = [look.funnel_table(chosen), look.lost_table(chosen), look.reasons_table(chosen)]
         return Section("corpus", "Corpus", "Documents by step, source and reason; --step shows documents.", blocks)
     prefix = _SETS.get(step)
-    found = look.documents(folder, prefix, source, n) if prefix else look.examples(folder, step, source, n)
+    if prefix:
+        found = look.documents(folder, prefix, source, n)
+    else:
+        found = look.examples(folder, step, source, n)
+        found += look.cuts(folder, step, source, n - len(found))
     lead = f"{len(found)} documents of step {step}" + (f", source {source}." if source else ".")
     return Section("corpus", f"Corpus: {step}", lead, [Examples(step, found)])

@@ -1,18 +1,19 @@
-"""From sources to the files, or ranges of files, that one task reads. Knows no format beyond "records are lines"."""
+"""From sources to the files, or ranges of files, that one task reads. Knows no format but which can be cut."""
 
-import glob
 import hashlib
 import importlib.util
 import json
 import os
 import sysconfig
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cluster.errors import SourceError
-from pipeline.corpus.config import Kind, Source
+from pipeline.corpus import files, inflate
+from pipeline.corpus.files import File
+from pipeline.corpus.readers.config import PACKAGED, Kind, Source
 
 if TYPE_CHECKING:
     from pipeline.config import RunConfig
@@ -23,28 +24,37 @@ _PACKAGES: dict[Kind, tuple[str, str, str]] = {  # kind -> module, place inside 
     "questions": ("chatterbot_corpus", "data", "chatterbot-corpus"),
     "docs": ("pydoc_data", "topics.py", "the standard library of Python"),
 }
-_SUFFIX: dict[Kind, str] = {
-    "plays": ".md",
-    "chats": ".json",
-    "code": ".py",
-    "docs": ".py",
-    "questions": ".yml",
-    "jsonl": ".jsonl",
-    "text": "",
+_SUFFIXES: dict[Kind, tuple[str, ...]] = {  # of the files of a folder; each also with one of inflate.SUFFIXES behind it
+    "plays": (".md",),
+    "chats": (".json",),
+    "code": (".py",),
+    "docs": (".py",),
+    "questions": (".yml",),
+    "jsonl": (".jsonl", ".ndjson"),
+    "parquet": (".parquet",),
+    "csv": (".csv",),
+    "text": ("",),
+    "markdown": (".md", ".markdown"),
+    "html": (".html", ".htm"),
+    "warc": (".warc",),
 }
+_CUT: tuple[Kind, ...] = ("jsonl", "parquet")  # several tasks may read one file, unless it is compressed
 _NOT_CODE = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "pydoc_data"}
 _ABOUT_THIS_BUILD = ("_sysconfigdata", "config-")  # they hold the paths of one machine
 
 
 @dataclass(frozen=True)
 class Unit:
-    """What is read in one go: the bytes ``start .. end`` of a file; records that begin there belong to it."""
+    """What is read in one go: the bytes ``start .. end`` of a file; records that begin there belong to it.
+
+    Of a compressed file these are its stored bytes, all of them.
+    """
 
     source: str
     path: str
     start: int
     end: int
-    changed: int  # modification time in ns: scratch that was made from an older file is not used
+    changed: str  # the file's version: scratch that was made from an older one is not used
 
     def plain(self) -> dict[str, str | int]:
         """As JSON-able data."""
@@ -53,14 +63,14 @@ class Unit:
 
 def units(sources: Sequence[Source], group_bytes: int) -> list[Unit]:
     """All units of all sources. Raises SourceError for a source without files, or a file that cannot be read."""
-    found = []
+    made = []
     for source in sources:
-        for path in files(source):
-            facts = os.stat(path)
-            step = group_bytes if source.kind == "jsonl" else max(1, facts.st_size)
-            starts = range(0, max(1, facts.st_size), step)
-            found += [Unit(source.name, path, at, min(at + step, facts.st_size), facts.st_mtime_ns) for at in starts]
-    return found
+        for file in listed(source):
+            cut = source.kind in _CUT and not inflate.suffix_of(file.path)
+            step = group_bytes if cut else max(1, file.size)
+            for start in range(0, max(1, file.size), step):
+                made.append(Unit(source.name, file.path, start, min(start + step, file.size), file.version))
+    return made
 
 
 def groups(found: Iterable[Unit], group_bytes: int) -> list[list[Unit]]:
@@ -83,28 +93,19 @@ def name_of(group: Sequence[Unit]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def files(source: Source) -> list[str]:
+def listed(source: Source) -> list[File]:
     """The files of a source, sorted, links followed and each counted once. Raises SourceError."""
-    field = f"corpus.sources.{source.name}.path"
     top = source.path or _packaged(source)
-    try:
-        found = sorted({os.path.realpath(path) for path in _walk(top, source)})
-    except OSError as error:
-        raise _unreadable(field, error.filename, error) from error
-    if not found:
+    made = files.found(source, top, lambda name: _is_file(name, source.kind), lambda name: _wanted(name, source.kind))
+    if not made:
         rule = f"no file is there that a source of kind {source.kind} reads"
-        if not os.path.isabs(top):
+        if not os.path.isabs(top) and not files.remote(top):
             rule += f" (a relative path begins at the current folder, {os.getcwd()})"
+        kinds = ", ".join(_SUFFIXES[source.kind]) if source.kind != "text" else "text"
         raise SourceError(
-            field, top, rule, f"Give a file, a folder or a glob of {_SUFFIX[source.kind] or 'text'} files"
+            f"corpus.sources.{source.name}.path", top, rule, f"Give a file, a folder or a glob of {kinds} files"
         )
-    for path in found:
-        try:
-            with open(path, "rb"):
-                pass
-        except OSError as error:
-            raise _unreadable(field, path, error) from error
-    return found
+    return made
 
 
 def language_of(kind: Kind, path: str) -> str:
@@ -118,13 +119,15 @@ def config_digest(config: "RunConfig") -> str:
 
 
 def content_digest(sources: Sequence[Source]) -> str:
-    """sha256 over what decides the rows: what the files hold and their language, whatever they are called."""
+    """sha256 over what decides the rows: what the files hold and their language, whatever they are called.
+
+    Every byte of every file is read once for it: some 1 GB/s on a local disk, one more download of an object store.
+    """
     seen = []
     for source in sources:
-        for path in files(source):
-            with open(path, "rb") as file:
-                held = hashlib.file_digest(file, "sha256").hexdigest()
-            seen.append((source.name, language_of(source.kind, path), held))
+        for file in listed(source):
+            held = files.digest_of(source, file.path)
+            seen.append((source.name, language_of(source.kind, file.path), inflate.suffix_of(file.path), held))
     return hashlib.sha256(json.dumps(sorted(seen)).encode()).hexdigest()
 
 
@@ -139,28 +142,10 @@ def _packaged(source: Source) -> str:
     return str(Path(spec.origin).parent / inside)
 
 
-def _walk(top: str, source: Source) -> Iterator[str]:
-    """Files under a folder that have the kind's suffix; a file or a glob that names files is taken at its word.
-
-    Raises OSError for a folder that cannot be read.
-    """
-    for path in [top] if os.path.exists(top) else glob.glob(top, recursive=True):
-        if not os.path.isdir(path):
-            yield path
-            continue
-        for folder, folders, names in os.walk(path, onerror=_raise):
-            folders[:] = [name for name in folders if _wanted(name, source.kind)]
-            for name in names:
-                if name.endswith(_SUFFIX[source.kind]) and _wanted(name, source.kind):
-                    yield os.path.join(folder, name)
-
-
-def _raise(error: OSError) -> None:
-    raise error
-
-
-def _unreadable(field: str, path: str, error: OSError) -> SourceError:
-    return SourceError(field, path, f"cannot be read: {error.strerror}", "Mend it or its rights, or leave it out")
+def _is_file(name: str, kind: Kind) -> bool:
+    """Whether a file of a folder is of the kind, by its name."""
+    plain = name.removesuffix(inflate.suffix_of(name)) if kind not in PACKAGED else name
+    return _wanted(name, kind) and plain.endswith(_SUFFIXES[kind])
 
 
 def _wanted(name: str, kind: Kind) -> bool:

@@ -4,6 +4,7 @@ Knows the pieces' names, not how a table or an example is drawn.
 """
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,13 +17,15 @@ from pipeline.sections import Cell, Chart, Example, Table
 from pipeline.stage import StageFolder
 
 SHOWN_CHARACTERS = 600
+MOST_LANGUAGES = 24
 MEANING = {
     "read": "could not be read",
     "clean": "nothing left after cleaning",
     "filter": "broke a quality rule",
-    "exact_dup": "same text as its partner",
+    "exact_dup": "same text as its partner, or the same record read again",
     "split": "held out",
-    "near_dup": "score is the Jaccard index of word shingles with its partner",
+    "near_dup": "score is the similarity (Jaccard index) or containment of word shingles, beside its partner",
+    "substring": "too little was left after repeated passages; score counts the bytes left",
     "decontaminate": "score counts the n-grams shared with the held-out text, boilerplate apart",
 }
 _PREFIXES = ("kept", "heldout", "dropped")
@@ -44,6 +47,19 @@ def funnel_table(funnel: dict[str, dict[str, dict[str, Any]]]) -> Table:
     columns = ["source", "found", *STEPS, "held out", "MB read", "MB kept"]
     note = "Documents left after each step, in the order of the steps. The split moves documents to the held-out set."
     return Table("Documents by step", columns, [*body, total] if body else [], note)
+
+
+def lost_table(funnel: dict[str, dict[str, dict[str, Any]]]) -> Table:
+    """One row a source: the share of its bytes that each step took."""
+    body: list[list[Cell]] = []
+    for source, steps in funnel.items():
+        before = [steps[step]["bytes"] for step in STEPS[:-1]]
+        shares = [
+            1 - steps[step]["bytes"] / size if size else 0.0 for step, size in zip(STEPS[1:], before, strict=True)
+        ]
+        body.append([source, *(round(share, 4) for share in shares)])
+    note = "Of the bytes that came to the step. The split moves text to the held-out set."
+    return Table("Share of bytes lost to each step", ["source", *STEPS[1:]], body, note)
 
 
 def reasons_table(funnel: dict[str, dict[str, dict[str, Any]]]) -> Table:
@@ -69,6 +85,72 @@ def size_chart(funnel: dict[str, dict[str, dict[str, Any]]]) -> Chart:
     return Chart("Text by source", series, x="source", y="MB", kind="bar", labels=list(funnel))
 
 
+def length_chart(profile: dict[str, dict[str, Any]]) -> Chart:
+    """Kept documents by length."""
+    series = {
+        source: [(float(2 ** max(0, int(bits) - 1)), float(count)) for bits, count in facts["lengths"].items()]
+        for source, facts in profile.items()
+    }
+    return Chart("Kept documents by length", series, x="bytes, from", y="documents", log_x=True, log_y=True)
+
+
+def language_chart(profile: dict[str, dict[str, Any]]) -> Chart | None:
+    """Kept documents by language, the commonest first; None where no document says its language."""
+    total: Counter[str] = Counter()
+    for facts in profile.values():
+        total.update(facts["languages"])
+    if not total:
+        return None
+    labels = [code for code, _ in sorted(total.items(), key=lambda both: (-both[1], both[0]))[:MOST_LANGUAGES]]
+    series = {
+        source: [(float(i), float(facts["languages"].get(code, 0))) for i, code in enumerate(labels)]
+        for source, facts in profile.items()
+        if facts["languages"]
+    }
+    return Chart("Kept documents by language", series, x="language", y="documents", kind="bar", labels=labels)
+
+
+def signals_table(profile: dict[str, dict[str, Any]]) -> Table:
+    """One row a source and signal: how many kept documents have a value in each tenth."""
+    body: list[list[Cell]] = [
+        [source, name, *bins] for source, facts in profile.items() for name, bins in facts["signals"].items()
+    ]
+    tenths = [f"{k / 10:.1f}" for k in range(10)]
+    note = (
+        "Documents by the value of a signal, from 0 to 1. A signal is counted whether or not a threshold is set for it."
+    )
+    return Table("Signals of kept documents", ["source", "signal", *tenths], body, note)
+
+
+def learnt_tables(folder: StageFolder) -> list[Table]:
+    """What each trained classifier says of itself."""
+    found = []
+    for piece in folder.pieces("learnt/"):
+        if piece.endswith(".json"):
+            facts = folder.read_json(piece)
+            rows_of: list[list[Cell]] = [[name, json.dumps(value)] for name, value in sorted(facts.items())]
+            name = piece.removeprefix("learnt/").removesuffix(".json")
+            found.append(Table(f"Trained classifier: {name}", ["fact", "value"], rows_of))
+    return found
+
+
+def cuts_table(folder: StageFolder) -> Table:
+    """One row a step, reason and source: what was taken out of documents that stayed."""
+    found: dict[tuple[int, str, str], list[int]] = {}
+    for piece in folder.pieces("cuts/"):
+        columns = folder.read_table(piece).select(["step", "reason", "source", "count", "bytes"]).to_pylist()
+        for cut in columns:
+            sums = found.setdefault((STEPS.index(cut["step"]), cut["reason"], cut["source"]), [0, 0, 0])
+            for i, more in enumerate((1, cut["count"], cut["bytes"])):
+                sums[i] += more
+    body: list[list[Cell]] = [
+        [STEPS[step], reason, source, *sums] for (step, reason, source), sums in sorted(found.items())
+    ]
+    return Table(
+        "Taken out of documents that stayed", ["step", "reason", "source", "documents", "places", "bytes"], body
+    )
+
+
 def dropped(folder: StageFolder, step: str | None, source: str | None) -> pa.Table:
     """The dropped documents of a step and a source, or of all; by piece, then by id."""
     found = []
@@ -86,7 +168,31 @@ def examples(folder: StageFolder, step: str, source: str | None, n: int) -> list
     by_kind: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for row in dropped(folder, step, source).to_pylist():
         by_kind.setdefault((row["reason"], row["source"]), []).append(row)
-    return [_example(folder, row) for row in _in_turn(list(by_kind.values()), n)]
+    found = where(folder) if step == "read" else {}
+    return [_example(folder, row, found.get(row["id"], "")) for row in _in_turn(list(by_kind.values()), n)]
+
+
+def where(folder: StageFolder) -> dict[str, str]:
+    """Id of a record that could not be read -> its file and offset. Of the last reading, and outside the digest."""
+    lines = (line for piece in folder.pieces("timing/where/") for line in folder.read_jsonl(piece))
+    return {line["id"]: line["where"] for line in lines}
+
+
+def cuts(folder: StageFolder, step: str, source: str | None, n: int) -> list[Example]:
+    """Up to n documents of which a step took a part, its reasons and sources in turn."""
+    by_kind: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    for piece in folder.pieces("cuts/"):
+        for row in folder.read_table(piece).to_pylist():
+            if row["step"] == step and source in (None, row["source"]):
+                by_kind.setdefault((row["reason"], row["source"]), []).append(row)
+    return [
+        Example(
+            f"{row['source']}: {step} took a part, {row['reason']}",
+            {"id": row["id"], "places": str(row["count"]), "bytes": str(row["bytes"])},
+            _cut(row["text"]),
+        )
+        for row in _in_turn(list(by_kind.values()), n)
+    ]
 
 
 def documents(folder: StageFolder, prefix: str, source: str | None, n: int) -> list[Example]:
@@ -110,13 +216,18 @@ def _in_turn(groups: list[list[dict[str, Any]]], n: int) -> Iterator[dict[str, A
         yield row
 
 
-def _example(folder: StageFolder, row: dict[str, Any]) -> Example:
+def _example(folder: StageFolder, row: dict[str, Any], place: str = "") -> Example:
     fields = {"id": row["id"], "score": f"{row['score']:g}", "meaning": MEANING[row["step"]]}
+    if place:
+        fields["where"] = place
     partner = ""
     if row["partner"]:
         fields["partner"] = row["partner"]
         partner = _cut(_text_of(folder, row["partner"]))
-    return Example(f"{row['source']}: {row['step']}, {row['reason']}", fields, _cut(row["text"]), partner)
+    if row["cluster"]:
+        fields["cluster"] = row["cluster"]
+    text = row["text"] or (partner if row["step"] == "exact_dup" else "")  # the same, so it was not kept twice
+    return Example(f"{row['source']}: {row['step']}, {row['reason']}", fields, _cut(text), partner)
 
 
 def _text_of(folder: StageFolder, document: str) -> str:

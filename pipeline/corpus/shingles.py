@@ -19,7 +19,9 @@ I64: TypeAlias = NDArray[np.int64]
 SCHEME = "words-1"  # goes up when a hash changes: hashes of two schemes never meet
 CHUNK_BYTES = 1 << 18  # documents are hashed in chunks of about this size, which stay in the cache
 
+FEW = 16  # characters, of which each is looked for by itself
 _NOT_WORD = re.compile(r"[\W_]+")
+_ASCII = bytes(range(128))
 _SEED = 0x5EED_F1857
 _MIX_1, _MIX_2 = np.uint64(0xFF51AFD7ED558CCD), np.uint64(0xC4CEB9FE1A85EC53)  # of MurmurHash3's finaliser
 _33 = np.uint64(33)
@@ -80,9 +82,17 @@ def grams(texts: Sequence[str], words: int, whole: bool = False) -> Grams:
 
 def _plain(text: str) -> bytes:
     """The text's bytes, in which all that is not ASCII belongs to words; ends with a byte that belongs to none."""
-    if not text.isascii():
-        text = _NOT_WORD.sub(" ", text.lower())
-    return text.encode(errors="surrogatepass") + b"\n"
+    if text.isascii():
+        return text.encode() + b"\n"
+    text = text.lower()
+    data = text.encode(errors="surrogatepass")
+    others = set(data.translate(None, _ASCII).decode(errors="surrogatepass"))
+    between = [character for character in others if not character.isalnum()]
+    if len(between) > FEW:
+        return _NOT_WORD.sub(" ", text).encode(errors="surrogatepass") + b"\n"
+    for character in between:  # faster than one expression where they are few, as quotes and dashes are
+        data = data.replace(character.encode(errors="surrogatepass"), b" ")
+    return data + b"\n"
 
 
 def _chunk(texts: list[bytes], words: int, whole: bool) -> tuple[U64, I64]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
-from pipeline.rows import Drop, Row
+from pipeline.rows import Cut, Drop, Row
 
 DOCUMENTS = pa.schema(
     [("id", pa.string()), ("source", pa.string()), ("text", pa.large_string()), ("meta", pa.large_string())]
@@ -17,6 +17,18 @@ DROPPED = pa.schema(
         ("reason", pa.string()),
         ("score", pa.float64()),
         ("partner", pa.string()),
+        ("cluster", pa.string()),
+        ("text", pa.large_string()),
+    ]
+)
+CUTS = pa.schema(
+    [
+        ("id", pa.string()),
+        ("source", pa.string()),
+        ("step", pa.string()),
+        ("reason", pa.string()),
+        ("count", pa.int64()),
+        ("bytes", pa.int64()),
         ("text", pa.large_string()),
     ]
 )
@@ -30,6 +42,24 @@ def documents(rows: Sequence[Row]) -> pa.Table:
 def dropped(drops: Sequence[Drop]) -> pa.Table:
     """Drops in the order given."""
     return pa.Table.from_pylist(list(drops), schema=DROPPED)
+
+
+def cut(cuts: Sequence[Cut]) -> pa.Table:
+    """Cuts in the order given."""
+    return pa.Table.from_pylist(list(cuts), schema=CUTS)
+
+
+def pack(table: pa.Table) -> bytes:
+    """A table as an Arrow stream, for a part of a piece."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as stream:
+        stream.write_table(table)
+    return bytes(sink.getvalue().to_pybytes())
+
+
+def unpack(data: bytes) -> pa.Table:
+    """The table of ``pack``."""
+    return pa.ipc.open_stream(data).read_all()
 
 
 def rows(table: pa.Table) -> list[Row]:

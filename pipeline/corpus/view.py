@@ -1,6 +1,7 @@
 """The corpus stage's files as a section of the report."""
 
 from pipeline.corpus import look
+from pipeline.corpus.leaks import contamination
 from pipeline.rows import STEPS
 from pipeline.sections import Block, Examples, Note, Section
 from pipeline.stage import StageFolder
@@ -8,10 +9,10 @@ from pipeline.stage import StageFolder
 EXAMPLES_A_STEP = 3
 
 _RULES = (
-    "Near-duplicates: MinHash proposes pairs, and a document goes only when its own shingles are close enough to those "
-    "of a document that stays; of a cluster the longest stays, of equally long ones the smallest id. Decontamination: "
-    "a training document goes when it shares enough n-grams with the held-out text. What many training documents share "
-    "is boilerplate and does not count."
+    "Near-duplicates: MinHash proposes clusters, and a document goes only when its own shingles are close enough to "
+    "those of a document that stays, or are nearly all in it; corpus.dedup.survivor says who is preferred. "
+    "Decontamination: a training document goes when it shares enough n-grams with the held-out text or a benchmark. "
+    "What many training documents share is boilerplate and does not count."
 )
 
 
@@ -20,10 +21,14 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
     if not folder.done("funnel.json"):
         return None
     funnel = folder.read_json("funnel.json")
-    blocks: list[Block] = [look.funnel_table(funnel), look.size_chart(funnel), look.reasons_table(funnel)]
-    blocks.append(Note(_RULES))
+    profile = folder.read_json("profile.json")
+    blocks: list[Block] = [look.funnel_table(funnel), look.lost_table(funnel), look.size_chart(funnel)]
+    blocks += [look.reasons_table(funnel), look.cuts_table(folder), Note(_RULES), look.length_chart(profile)]
+    languages = look.language_chart(profile)
+    blocks += [*([languages] if languages else []), look.signals_table(profile)]
+    blocks += [contamination.table(folder.read_json("contamination.json")), *look.learnt_tables(folder)]
     for step in STEPS:
-        found = look.examples(folder, step, None, EXAMPLES_A_STEP)
+        found = look.examples(folder, step, None, EXAMPLES_A_STEP) + look.cuts(folder, step, None, EXAMPLES_A_STEP)
         if found:
             blocks.append(Examples(f"Dropped by {step}", found))
     kept = sum(steps[STEPS[-1]]["documents"] for steps in funnel.values())

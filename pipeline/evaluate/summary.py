@@ -11,6 +11,8 @@ from typing import Any
 from pipeline.evaluate.perplexity import Excerpt, bits_per_byte, xz_bytes
 from pipeline.evaluate.tasks import Item, Kind
 
+TITLES = {"pretrain": "after pretraining", "finetune": "after finetuning", "rlhf": "after RLHF"}
+
 Z95 = 1.959963984540054
 Row = Mapping[str, Any]
 

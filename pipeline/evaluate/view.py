@@ -3,10 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.evaluate.summary import TITLES
 from pipeline.sections import Block, Cell, Chart, Note, Section, Table
 from pipeline.stage import StageFolder
 
-TITLES = {"pretrain": "after pretraining", "finetune": "after finetuning", "rlhf": "after RLHF"}
 HOW = (
     "Bits per byte count every held-out token once, end tokens too; xz -9e packs the same bytes, for the total those of"
     " all sources in order of name. Few-shot items have solved examples before them. A cloze answer is exact where each"

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.config import GPTConfig
-from pipeline.evaluate.view import TITLES
-from pipeline.render import figures
+from pipeline import figures
+from pipeline.evaluate.summary import TITLES
 from pipeline.rows import STEPS
 from pipeline.sections import Cell
 

@@ -1,9 +1,9 @@
 """All files of the export, from the folders of the stages before it. Knows no Ray and writes nothing."""
 
+import importlib
 from typing import Any
 
 from cluster.errors import UserError
-from models.huggingface import export_files
 from pipeline.evaluate.weights import check_match, load_gpt
 from pipeline.export.card import Card
 from pipeline.export.config import ExportConfig
@@ -11,6 +11,7 @@ from pipeline.stage import StageFolder
 from pipeline.tokens.pieces import load_tokenizer
 
 NEWEST_FIRST = ("rlhf", "finetune", "pretrain")
+LAYOUT = "llama"  # the module of models/layouts that writes our architecture
 
 
 def choose(config: ExportConfig, inputs: dict[str, StageFolder]) -> str:
@@ -47,7 +48,8 @@ def make_files(config: ExportConfig, inputs: dict[str, StageFolder]) -> tuple[di
         },
         rlhf=_json(inputs["rlhf"], "heldout.json") if stage == "rlhf" else {},
     )
-    files = {**export_files(model, tokenizer), "README.md": card.text().encode()}
+    layout = importlib.import_module(f"models.layouts.{LAYOUT}")
+    files = {**layout.export_files(model, tokenizer), "README.md": card.text().encode()}
     return files, {"stage": stage, "parameters": model.config.parameters()}
 
 

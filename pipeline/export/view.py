@@ -1,6 +1,6 @@
 """The export in the report: its files, with their checksums, and how to load them."""
 
-from pipeline.render import figures
+from pipeline import figures
 from pipeline.sections import Cell, Note, Section, Table
 from pipeline.stage import StageFolder
 

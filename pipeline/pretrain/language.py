@@ -23,7 +23,7 @@ class LanguageTask:
     """Windows of ``context`` tokens in the mixture's order, cut over logical shards. Batches: int64 ``[b, T + 1]``."""
 
     def __init__(
-        self, folder: StageFolder, model: GPTConfig, optim: OptimConfig, plan: Plan, shards: int, seed: int
+        self, folder: StageFolder, model: GPTConfig, optim: OptimConfig, plan: Plan, shards: int, seed: int, whole: int
     ) -> None:
         self.model_config, self.optim, self.plan, self.shards, self.seed = model, optim, plan, shards, seed
         self.steps = plan.steps
@@ -31,7 +31,9 @@ class LanguageTask:
         self._reader = TokenReader(folder, "train")
         lengths = {s: windows(self._reader.tokens(s), model.context) for s in self._reader.sources}
         weights, temperature, most = mixture["weights"], mixture["temperature"], mixture["max_epochs"]
-        self.order = Order(lengths, weights, temperature, plan.total_sequences, seed, most)
+        budgets = {source: n * plan.total_sequences / whole for source, n in mixture.get("budgets", {}).items()}
+        epochs = mixture.get("epochs", {})
+        self.order = Order(lengths, weights, temperature, plan.total_sequences, seed, most, budgets, epochs)
         self._batches = Batches(self._reader, self.order, model.context)
         self._heldout: Tensor | None = None
         self._probe_steps: set[int] = set()
@@ -97,14 +99,15 @@ def make_task(
     batch: BatchStages,
     shards: int,
     seed: int,
+    whole: int = 0,
     curve_points: int = 0,
     curve_windows: int = 1,
 ) -> LanguageTask:
-    """The task from plain data, in any worker."""
+    """The task from plain data, in any worker. Budgets of sources are meant for ``whole`` tokens, else for these."""
     shape = GPTConfig.model_validate(dict(model))
     folder = StageFolder.open(run, "tokens")
     plan = whole_plan(tokens, shape.context, batch)
-    task = LanguageTask(folder, shape, OptimConfig.model_validate(dict(optim)), plan, shards, seed)
+    task = LanguageTask(folder, shape, OptimConfig.model_validate(dict(optim)), plan, shards, seed, whole or tokens)
     if curve_points:
         task.probe_with(folder, curve_windows, curve_points)
     return task

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from pipeline.render import figures
+from pipeline import figures
 from pipeline.sections import Block, Cell, Chart, Point, Section, Table
 from pipeline.stage import StageFolder
 

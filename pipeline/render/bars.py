@@ -1,7 +1,8 @@
 """A bar chart as SVG: few labels lie as rows with their values, many stand as columns (a histogram)."""
 
+from pipeline.chart_table import label_of
+from pipeline.figures import short
 from pipeline.render import svg
-from pipeline.render.figures import short
 from pipeline.render.scales import Scale, fit
 from pipeline.sections import Chart
 
@@ -32,12 +33,6 @@ def describe(chart: Chart) -> str:
             top = max(points, key=lambda point: point[1])
             words.append(f"{name}: highest {short(top[1])} at {label_of(chart, top[0])}.")
     return " ".join(words)
-
-
-def label_of(chart: Chart, x: float) -> str:
-    """The label that a bar's x points to."""
-    index = round(x)
-    return chart.labels[index] if 0 <= index < len(chart.labels) else f"{x:g}"
 
 
 def _values(chart: Chart, start: float, end: float) -> tuple[Scale, float]:

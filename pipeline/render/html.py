@@ -5,8 +5,9 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from pipeline.render import bars, figures, lines, svg
-from pipeline.render.document import STATES, Document, anchor
+from pipeline import figures
+from pipeline.document import STATES, Document, anchor
+from pipeline.render import bars, lines, svg
 from pipeline.sections import Block, Chart
 
 WIDE, NARROW = (760.0, 330.0), (390.0, 255.0)  # pixels at scale 1: a chart alone, and one of a pair or on a phone

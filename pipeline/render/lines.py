@@ -1,7 +1,7 @@
 """A line or scatter chart as SVG: several series, log axes, a label at the end of each line."""
 
+from pipeline.figures import short
 from pipeline.render import svg
-from pipeline.render.figures import short
 from pipeline.render.scales import Scale, fit
 from pipeline.sections import Chart, Point
 

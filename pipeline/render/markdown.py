@@ -1,11 +1,10 @@
 """A document as Markdown: the page's twin, with charts as tables. Knows no HTML."""
 
-from pipeline.render import figures
-from pipeline.render.bars import label_of
-from pipeline.render.document import STATES, Document, Part
+from pipeline import figures
+from pipeline.chart_table import chart_table
+from pipeline.document import STATES, Document, Part
 from pipeline.sections import Block, Cell, Chart, Example, Examples, Table
 
-MOST_ROWS = 12  # rows of a chart's table: first, last, and evenly between
 CLIP = 500  # characters of an example
 
 
@@ -43,22 +42,6 @@ def table(shown: Table, level: int = 3) -> str:
         lines = ["Nothing to show."]
     title = f"{'#' * level} {plain(shown.title)}\n\n" if shown.title else ""
     return title + "\n".join(lines) + (f"\n\n{plain(shown.note)}" if shown.note else "")
-
-
-def chart_table(chart: Chart) -> Table:
-    """A chart's numbers: a row per label of a bar chart; of a line chart, each series' first, last and some between."""
-    note = chart.note
-    if chart.left_out():
-        note = f"{note} Points that the axes cannot show, and that are left out: {chart.left_out()}.".strip()
-    if chart.kind == "bar":
-        values = {name: dict(chart.drawable(name)) for name in chart.series}
-        xs = sorted({x for points in values.values() for x in points})
-        bars: list[list[Cell]] = [[label_of(chart, x), *(values[name].get(x) for name in values)] for x in xs]
-        return Table(chart.title, [chart.x, *(_column(chart, name) for name in values)], bars, note)
-    rows: list[list[Cell]] = []
-    for name in chart.series:
-        rows += [[name, x, y] for x, y in _sampled(chart.drawable(name), chart.kind)]
-    return Table(chart.title, ["series", chart.x, chart.y], rows, note)
 
 
 def fenced(text: str) -> str:
@@ -123,17 +106,6 @@ def _stages(document: Document) -> str:
 
 def _facts(facts: list[tuple[str, str]]) -> str:
     return "\n".join(f"- {name}: {plain(value)}" for name, value in facts)
-
-
-def _sampled(points: list[tuple[float, float]], kind: str) -> list[tuple[float, float]]:
-    if kind == "scatter" or len(points) <= MOST_ROWS:
-        return points
-    last = len(points) - 1
-    return [points[round(i * last / (MOST_ROWS - 1))] for i in range(MOST_ROWS)]
-
-
-def _column(chart: Chart, name: str) -> str:
-    return chart.y if len(chart.series) == 1 else f"{name}, {chart.y}"
 
 
 def _line(cells: list[str], escape: bool = True) -> str:

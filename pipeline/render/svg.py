@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-from pipeline.render.figures import short
+from pipeline.figures import short
 from pipeline.render.scales import Scale
 
 COLOURS = 6  # classes c0..c5 in style.css; a seventh series repeats the first with a dashed line

@@ -35,6 +35,7 @@ class Rollout:
         self.setup = setup
         self.model = GPT(load_shape(setup.inputs["finetune"])).eval()
         self.version = -1
+        self.tokenizer = load_tokenizer(setup.inputs["tokens"])
 
     def answer(self, chunk: Chunk, version: int, weights: Weights) -> tuple[Reply, ...]:
         """One reply to each prompt of the chunk. The weights travel with the call, so a new actor is never stale."""
@@ -47,8 +48,8 @@ class Rollout:
             [list(p.ids) for p in chunk.prompts],
             max_new=sampling.reply_tokens,
             temperature=sampling.temperature,
-            stop_id=Tokenizer.end_id,
-            pad_id=Tokenizer.pad_id,
+            stop_id=self.tokenizer.end_id,
+            pad_id=self.tokenizer.pad_id,
             keys=chunk.keys(self.setup.seed),
         )
         return tuple(Reply(tuple(s.tokens), tuple(s.logprobs), s.ended) for s in samples)

@@ -47,6 +47,7 @@ def _train(folder: StageFolder, config: RunConfig, trial: Trial, rung: int, budg
         batch=trial.values["batch"],
         shards=config.pretrain.logical_shards,
         seed=config.seed,
+        whole=config.pretrain.tokens,
     )
     trainee = train_local(task)
     tokens = StageFolder.open(folder.run, "tokens")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pipeline.render import figures
+from pipeline import figures
 from pipeline.sections import Block, Cell, Chart, Note, Section, Table
 from pipeline.stage import StageFolder
 

@@ -1,42 +1,53 @@
-"""Runs the tokens stage: the tokeniser is trained in the driver, the text is encoded by Ray Data, a piece a task."""
+"""Runs the tokens stage: words are counted, and text is encoded, by tasks on Ray; the driver only adds up."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from cluster.data import Task, run_tasks
-from models.tokenizer import Tokenizer
 from pipeline.stage import StageContext, StageFolder
-from pipeline.tokens import train
+from pipeline.tokens import counts, train
 from pipeline.tokens.encode import SPLITS, encode, merge
-from pipeline.tokens.order import Order
+from pipeline.tokens.order import mixture
 from pipeline.tokens.pieces import TOKENIZER, load_tokenizer
 
 
 def run(ctx: StageContext) -> None:
-    """Train the tokeniser, encode all text, and say what the mixture will be."""
+    """Make the tokeniser, encode all text, and say what the mixture will be."""
     if not ctx.folder.done(TOKENIZER):
-        _train(ctx)
+        _make_tokenizer(ctx)
+    if ctx.folder.done(counts.FACTS):
+        ctx.count(words=ctx.folder.read_json(counts.FACTS))
     index = _encode(ctx)
     ctx.folder.write_json("index.json", index)
-    ctx.folder.write_json("mixture.json", _mixture(ctx, index["train"]))
+    config = ctx.config.tokens
+    tokens = {source: facts["tokens"] for source, facts in index["train"].items()}
+    asked = config.weights, config.temperature, config.max_epochs, config.budgets, config.epochs
+    ctx.folder.write_json("mixture.json", mixture(tokens, *asked))
     ctx.count(
         vocabulary=load_tokenizer(ctx.folder).vocab_size,
         tokens={split: sum(facts["tokens"] for facts in sources.values()) for split, sources in index.items()},
     )
 
 
-def _train(ctx: StageContext) -> None:
-    config, corpus = ctx.config.tokens, ctx.inputs["corpus"]
-    size = min(config.sample_bytes, train.size(corpus)) / 1e6
-    with ctx.progress("training the tokeniser", size, "MB") as bar:
-
-        def texts() -> Any:
-            for text in train.sample(corpus, config.sample_bytes):
-                bar.advance(len(text) / 1e6)
-                yield text
-
-        tokenizer = Tokenizer.train(texts(), config.vocab_size)
-    ctx.folder.write_bytes(TOKENIZER, tokenizer.to_json().encode())
+def _make_tokenizer(ctx: StageContext) -> None:
+    """Take it from a file; or count words piece by piece, add them up part by part, train on the most frequent."""
+    config, corpus, folder = ctx.config.tokens, ctx.inputs["corpus"], ctx.folder
+    if config.file:
+        train.take(folder, config)
+        return
+    pieces, parts = corpus.pieces("kept/"), config.count_parts
+    count = [
+        Task(counts.counted(i, parts), {"piece": piece, "number": i}, _rows(corpus, piece))
+        for i, piece in enumerate(pieces)
+    ]
+    do = partial(counts.count, folder, corpus, sample=config.sample, parts=parts)
+    _run(ctx, "counting words", do, count, "documents")
+    add_up = [Task(counts.added(part, parts), {"part": part}, 1) for part in range(parts)]
+    do = partial(counts.add_up, folder, parts=parts, pieces=len(pieces), most=config.max_words)
+    _run(ctx, "adding up words", do, add_up, "parts")
+    make = Task(TOKENIZER, {"pieces": len(pieces)}, config.vocab_size)
+    _run(ctx, "training the tokeniser", partial(train.train, folder, config), [make], "tokens")
 
 
 def _encode(ctx: StageContext) -> dict[str, dict[str, dict[str, Any]]]:
@@ -48,39 +59,22 @@ def _encode(ctx: StageContext) -> dict[str, dict[str, dict[str, Any]]]:
             arguments = {"split": split, "piece": piece, "name": name}
             tasks[split].append(Task(name, arguments, _rows(corpus, piece)))
     everything = [task for part in tasks.values() for task in part]
-    with ctx.progress("encoding", sum(task.weight for task in everything), "documents") as bar:
-        do = partial(_do, ctx.folder, corpus)
-        run_tasks(do, everything, ctx.folder.done, ctx.config.tokens.task_cpus, bar)
+    _run(ctx, "encoding", partial(encode, ctx.folder, corpus), everything, "documents")
     return {split: merge([ctx.folder.read_json(task.name) for task in part]) for split, part in tasks.items()}
+
+
+def _run(ctx: StageContext, label: str, work: Callable[..., int], tasks: list[Task], unit: str) -> None:
+    with ctx.progress(label, sum(task.weight for task in tasks), unit) as bar:
+        run_tasks(partial(_do, work=work), tasks, ctx.folder.done, ctx.config.tokens.task_cpus, bar)
+
+
+def _do(work: Callable[..., int], **arguments: Any) -> dict[str, float]:
+    """One task. The bar counts documents already, so there is no number to add."""
+    work(**arguments)
+    return {}
 
 
 def _rows(corpus: StageFolder, piece: str) -> int:
     record = corpus.record(piece)
     assert record is not None
     return int(record["rows"])
-
-
-def _do(folder: StageFolder, corpus: StageFolder, split: str, piece: str, name: str) -> dict[str, float]:
-    """One task: encode a piece. The bar counts documents already, so there is no number to add."""
-    encode(folder, corpus, split, piece, name)
-    return {}
-
-
-def _mixture(ctx: StageContext, train_index: dict[str, dict[str, Any]]) -> dict[str, Any]:
-    """What the order asks of each source and gets, for as many tokens as the training text has."""
-    config = ctx.config.tokens
-    lengths = {source: facts["tokens"] for source, facts in train_index.items()}
-    weights = {source: config.weights.get(source, 1.0) for source in lengths}
-    total = sum(lengths.values())
-    order = Order(lengths, weights, config.temperature, total, seed=0, max_epochs=config.max_epochs)
-    shares = {s: {"tokens": n, "natural": n / total} | order.got()[s] for s, n in lengths.items()}
-    rounded = {
-        s: {k: round(v, 6) if isinstance(v, float) else v for k, v in facts.items()} for s, facts in shares.items()
-    }
-    return {
-        "weights": weights,
-        "temperature": config.temperature,
-        "max_epochs": config.max_epochs,
-        "total": total,
-        "sources": rounded,
-    }

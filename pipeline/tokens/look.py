@@ -1,15 +1,31 @@
-"""Reads what the tokens stage wrote, for people: sizes, lengths, use of the vocabulary. No torch."""
+"""Reads what the tokens stage wrote, for people: sizes, lengths, use of the vocabulary, whose tokens. No torch."""
 
 from typing import Any
 
 import numpy as np
 
-from models.tokenizer import Tokenizer
-from pipeline.sections import Cell, Chart, Table
+from models.tokenizer import SPECIALS, Tokenizer
+from pipeline.sections import Cell, Chart, Example, Examples, Table
 from pipeline.stage import StageFolder
-from pipeline.tokens.pieces import DTYPE
+from pipeline.tokens.order import permute
+from pipeline.tokens.pieces import TokenReader, owners_of
 
 LONGEST = 24
+WINDOW = 160  # tokens of an example
+
+
+def tokenizer_table(tokenizer: Tokenizer, index: dict[str, dict[str, dict[str, Any]]]) -> Table:
+    """What the tokeniser is, and how its ids stand on disk."""
+    types = sorted({facts["dtype"] for sources in index.values() for facts in sources.values() if "dtype" in facts})
+    ids = (tokenizer.pad_id, tokenizer.end_id, tokenizer.user_id, tokenizer.assistant_id)
+    body: list[list[Cell]] = [
+        ["model", tokenizer.kind],
+        ["ids", tokenizer.vocab_size],
+        ["special tokens", ", ".join(f"{name} {i}" for name, i in zip(SPECIALS, ids, strict=True))],
+        ["unknown", "none: every text has ids" if tokenizer.unknown_id is None else tokenizer.unknown_id],
+        ["a token on disk", ", ".join(f"{8 * np.dtype(name).itemsize} bits" for name in types)],
+    ]
+    return Table("Tokeniser", ["", ""], body)
 
 
 def sizes_table(index: dict[str, dict[str, dict[str, Any]]]) -> Table:
@@ -24,16 +40,28 @@ def sizes_table(index: dict[str, dict[str, dict[str, Any]]]) -> Table:
 
 
 def mixture_table(mixture: dict[str, Any]) -> Table:
-    """Natural, asked and got shares of the sources."""
+    """Natural, asked and got shares of the sources, and what limits them."""
+    budgets, caps = mixture.get("budgets", {}), mixture.get("epochs", {})
     body: list[list[Cell]] = [
-        [source, mixture["weights"][source], facts["natural"], facts["asked"], facts["got"], round(facts["epochs"], 3)]
+        [
+            source,
+            mixture["weights"][source],
+            budgets.get(source),
+            facts["natural"],
+            facts["asked"],
+            facts["got"],
+            round(facts["epochs"], 3),
+            caps.get(source, mixture["max_epochs"]),
+        ]
         for source, facts in mixture["sources"].items()
     ]
     note = (
-        f"Asked: proportional to weight x tokens ** (1 / {mixture['temperature']:g}). Got: in whole samples, no source "
-        f"more than {mixture['max_epochs']:g} times; here over {mixture['total']:,} tokens, as many as there are."
+        f"Asked: the budget; of the rest a share ~ weight x tokens ** (1 / {mixture['temperature']:g}). Got: in whole "
+        f"samples, with no more passes over a source than its cap. Here over {mixture['total']:,} tokens: the budgets, "
+        "and once what the other sources have; the section of pretraining says it of its own run."
     )
-    return Table("Mixture", ["source", "weight", "natural share", "asked", "got", "passes"], body, note)
+    columns = ["source", "weight", "budget", "natural share", "asked", "got", "passes", "cap"]
+    return Table("Mixture", columns, body, note)
 
 
 def mixture_chart(mixture: dict[str, Any]) -> Chart:
@@ -48,14 +76,10 @@ def lengths(
     folder: StageFolder, index: dict[str, dict[str, dict[str, Any]]]
 ) -> dict[str, np.ndarray[Any, np.dtype[Any]]]:
     """Tokens of each training document, by source."""
-    found = {}
-    for source, facts in index["train"].items():
-        parts = []
-        for piece in facts["pieces"]:
-            ends = np.flatnonzero(_tokens(folder, piece) == Tokenizer.end_id)
-            parts.append(np.diff(ends, prepend=-1))
-        found[source] = np.concatenate(parts)
-    return found
+    return {
+        source: np.concatenate([folder.read_table(owners_of(piece))["length"].to_numpy() for piece in facts["pieces"]])
+        for source, facts in index["train"].items()
+    }
 
 
 def lengths_table(found: dict[str, np.ndarray[Any, np.dtype[Any]]]) -> Table:
@@ -80,7 +104,7 @@ def vocabulary_table(folder: StageFolder, index: dict[str, dict[str, dict[str, A
     """How much of the vocabulary each source uses, and how evenly."""
     body: list[list[Cell]] = []
     for source, facts in index["train"].items():
-        count = sum(np.bincount(_tokens(folder, piece), minlength=size) for piece in facts["pieces"])
+        count = sum(np.bincount(_tokens(folder, piece, facts), minlength=size) for piece in facts["pieces"])
         ranked = np.sort(np.asarray(count))[::-1]
         top = round(float(ranked[:100].sum() / max(1, ranked.sum())), 4)
         bytes_a_token = round(facts["bytes"] / max(1, facts["tokens"]), 3)
@@ -91,12 +115,29 @@ def vocabulary_table(folder: StageFolder, index: dict[str, dict[str, dict[str, A
 
 def longest_table(tokenizer: Tokenizer) -> Table:
     """The tokens that stand for most characters."""
-    texts = sorted(
-        ((tokenizer.decode([i]), i) for i in range(4, tokenizer.vocab_size)), key=lambda p: (-len(p[0]), p[1])
-    )
+    texts = sorted(((tokenizer.decode([i]), i) for i in range(tokenizer.vocab_size)), key=lambda p: (-len(p[0]), p[1]))
     body: list[list[Cell]] = [[i, len(text), repr(text)] for text, i in texts[:LONGEST]]
     return Table("Longest tokens", ["id", "characters", "text"], body)
 
 
-def _tokens(folder: StageFolder, piece: str) -> np.ndarray[Any, np.dtype[Any]]:
-    return np.frombuffer(folder.read_bytes(piece), DTYPE)
+def windows(folder: StageFolder, tokenizer: Tokenizer) -> Examples:
+    """A window of each source, as training reads it, with the documents that its tokens came from."""
+    reader = TokenReader(folder, "train")
+    items = []
+    for source in reader.sources:
+        total = reader.tokens(source)
+        length = min(WINDOW, total)
+        start = permute(0, 0, total - length + 1, 0)  # anywhere, and the same each time
+        fields, at = {}, start
+        for document in reader.documents(source, start, length):
+            first = at - document.start
+            last = min(document.length, first + start + length - at)
+            fields[document.id] = f"tokens {first:,} to {last - 1:,} of {document.length:,}"
+            at += last - first
+        text = tokenizer.decode(reader.window(source, start, length).tolist(), specials=True)
+        items.append(Example(f"{source}, from token {start:,} of {total:,}", fields, text))
+    return Examples("A window of each source, and whose tokens they are", items)
+
+
+def _tokens(folder: StageFolder, piece: str, facts: dict[str, Any]) -> np.ndarray[Any, np.dtype[Any]]:
+    return np.frombuffer(folder.read_bytes(piece), facts.get("dtype", "<u2"))

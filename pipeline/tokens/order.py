@@ -15,6 +15,7 @@ from typing import Any
 from cluster.errors import UserError
 
 ROUNDS = 6
+ROUNDING = 1.0  # samples that a budget may be off by, as samples are whole
 _MASK = 2**64 - 1
 
 
@@ -60,35 +61,81 @@ def shares(lengths: Mapping[str, int], weights: Mapping[str, float], temperature
     return {source: part / total for source, part in parts.items()}
 
 
+def asked(
+    lengths: Mapping[str, int],
+    weights: Mapping[str, float],
+    temperature: float,
+    total: int,
+    budgets: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """What is asked of each source, out of ``total``: its budget where it has one, else its share of what they leave.
+
+    Budgets and total are in one unit. Raises UserError where the budgets of all sources do not sum to the total.
+    """
+    budgets = dict(sorted((budgets or {}).items()))
+    for source, budget in budgets.items():
+        if budget and not lengths.get(source):
+            rule = f"no source with text has this name: {sorted(s for s, n in lengths.items() if n)}"
+            raise UserError(f"tokens.budgets.{source}", budget, rule, "Correct the name, or take the budget away")
+    wanted, slack = sum(budgets.values()), ROUNDING * len(budgets)
+    free = {s: n for s, n in lengths.items() if s not in budgets}
+    others = any(n and weights.get(s, 1.0) > 0 for s, n in free.items())
+    short = bool(budgets) and not others and (wanted < total - slack or not wanted)
+    if short or wanted > total + slack:
+        rule = f"they sum to {wanted:,.0f} of {total:,}" + ("" if others else ", and no other source takes the rest")
+        remedy = "Let the budgets sum to what the run trains on, or give fewer sources a budget"
+        raise UserError("tokens.budgets", {s: round(b) for s, b in budgets.items()}, rule, remedy)
+    if budgets and (wanted > total or not others):
+        budgets = {s: budget * total / wanted for s, budget in budgets.items()}
+    rest = max(0.0, total - sum(budgets.values()))
+    parts = shares(free, weights, temperature) if others or not budgets else {}
+    return {s: budgets[s] if s in budgets else parts.get(s, 0.0) * rest for s in sorted(lengths)}
+
+
 def quotas(
     lengths: Mapping[str, int],
     weights: Mapping[str, float],
     temperature: float,
     total: int,
     max_epochs: float | None = None,
+    budgets: Mapping[str, float] | None = None,
+    epochs: Mapping[str, float] | None = None,
 ) -> dict[str, int]:
     """What is got: how many of ``total`` samples each source gives, the remainders to the largest fractions.
 
-    A source that would be passed over more than ``max_epochs`` times stops there, and the others take the rest.
-    Raises UserError where all of them stop before ``total``.
+    A source that would be passed over more than ``epochs[source]`` times (``max_epochs`` where it has no cap of its
+    own) stops there, and the sources without a budget take the rest. Raises UserError where a budget is beyond its
+    cap, or all of them stop before ``total``.
     """
-    limit = {s: total if max_epochs is None else int(max_epochs * n) for s, n in lengths.items()}
-    fixed: dict[str, int] = {}
+    cap = {s: (epochs or {}).get(s, max_epochs) for s in lengths}
+    limit = {s: total if (most := cap[s]) is None else int(most * n) for s, n in lengths.items()}
+    wanted = asked(lengths, weights, temperature, total, budgets)
+    fixed: dict[str, float] = {s: wanted[s] for s in budgets or {} if s in wanted}
+    for source, budget in fixed.items():
+        if budget > limit[source] + ROUNDING:
+            rule = f"it is {budget / lengths[source]:.3g} passes over its text, and {cap[source]:g} is the cap"
+            remedy = f"Lower it, raise tokens.epochs.{source} or tokens.max_epochs, or add text"
+            raise UserError(f"tokens.budgets.{source}", (budgets or {})[source], rule, remedy)
     while True:
         free = {s: n for s, n in lengths.items() if s not in fixed and n and weights.get(s, 1.0) > 0}
         rest = total - sum(fixed.values())
-        if rest <= 0:
+        if rest < 1 and not free:
             break
         if not free:
-            rule = f"{total:,} samples are more than max_epochs = {max_epochs} over all sources gives"
+            rule = f"{total:,} samples are more than the sources give: their caps are {_said(cap)}"
             raise UserError("tokens.max_epochs", max_epochs, rule, "Raise it, train on fewer tokens, or add text")
-        asked = {s: share * rest for s, share in shares(free, weights, temperature).items()}
-        full = {s: limit[s] for s in free if asked[s] > limit[s]}
+        parts = {s: share * rest for s, share in shares(free, weights, temperature).items()}
+        full = {s: limit[s] for s in free if parts[s] > limit[s]}
         if not full:
-            fixed |= _rounded(asked, rest)
+            fixed |= parts
             break
         fixed |= full
-    return {source: fixed.get(source, 0) for source in sorted(lengths)}
+    made = _rounded(fixed, total)
+    return {source: made.get(source, 0) for source in sorted(lengths)}
+
+
+def _said(cap: Mapping[str, float | None]) -> str:
+    return ", ".join(f"{s} {most:g}" for s, most in sorted(cap.items()) if most is not None)
 
 
 def _rounded(asked: Mapping[str, float], total: int) -> dict[str, int]:
@@ -109,7 +156,8 @@ class Order:
         temperature: of the mixture, see ``shares``.
         total: samples of the whole run; the quotas, and so the order, depend on it.
         seed: names the permutations.
-        max_epochs: see ``quotas``.
+        max_epochs, epochs: see ``quotas``.
+        budgets: samples that sources give, whatever their weights; not whole where they are tokens over a context.
     """
 
     def __init__(
@@ -120,10 +168,12 @@ class Order:
         total: int,
         seed: int,
         max_epochs: float | None = None,
+        budgets: Mapping[str, float] | None = None,
+        epochs: Mapping[str, float] | None = None,
     ) -> None:
         self._lengths = dict(sorted(lengths.items()))
-        self._asked = shares(lengths, weights, temperature)
-        self._quotas = quotas(lengths, weights, temperature, total, max_epochs)
+        self._asked = asked(lengths, weights, temperature, total, budgets)
+        self._quotas = quotas(lengths, weights, temperature, total, max_epochs, budgets, epochs)
         self._sources = [source for source, quota in self._quotas.items() if quota]
         self._ends = list(accumulate(self._quotas[source] for source in self._sources))
         self._total, self._seed = total, seed
@@ -144,7 +194,7 @@ class Order:
         """Asked and got: share asked, share got, samples, and passes over the source."""
         return {
             source: {
-                "asked": self._asked[source],
+                "asked": self._asked[source] / self._total,
                 "got": quota / self._total,
                 "samples": quota,
                 "epochs": quota / self._lengths[source] if self._lengths[source] else 0.0,
@@ -155,3 +205,34 @@ class Order:
 
 def _seed_of(seed: int, source: str) -> int:
     return int.from_bytes(hashlib.blake2b(f"source {seed} {source}".encode(), digest_size=8).digest())
+
+
+def mixture(
+    tokens: Mapping[str, int],
+    weights: Mapping[str, float],
+    temperature: float,
+    max_epochs: float,
+    budgets: Mapping[str, int],
+    epochs: Mapping[str, float],
+) -> dict[str, Any]:
+    """What is asked and got of sources of so many tokens, as ``mixture.json`` says it.
+
+    Here the whole is what the budgets ask, and once what the sources without one have; a run has a total of its own.
+    """
+    total = sum(budgets.get(source, n) for source, n in tokens.items()) + sum(
+        budget for source, budget in budgets.items() if source not in tokens
+    )
+    order = Order(tokens, weights, temperature, total, 0, max_epochs, budgets, epochs)
+    sources = {}
+    for source, got in order.got().items():
+        facts = {"tokens": tokens[source], "natural": tokens[source] / sum(tokens.values()), **got}
+        sources[source] = {k: round(v, 6) if isinstance(v, float) else v for k, v in facts.items()}
+    return {
+        "weights": {source: weights.get(source, 1.0) for source in sorted(tokens)},
+        "temperature": temperature,
+        "max_epochs": max_epochs,
+        "budgets": dict(sorted(budgets.items())),
+        "epochs": dict(sorted(epochs.items())),
+        "total": total,
+        "sources": sources,
+    }

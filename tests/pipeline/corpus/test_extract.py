@@ -1,5 +1,6 @@
-"""Readers: each kind, bad records set aside, ids that follow the content alone."""
+"""From sources to raw documents: each kind, bad records set aside, ids that follow the content alone."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -10,9 +11,9 @@ import pytest
 
 from cluster.errors import SourceError
 from pipeline import rows
-from pipeline.corpus.config import Source
-from pipeline.corpus.extract import DEEPEST, extract
+from pipeline.corpus.extract import extract
 from pipeline.corpus.locate import content_digest, groups, name_of, units
+from pipeline.corpus.readers.config import Source
 from pipeline.corpus.records import Raw
 from tests.support import corpus
 
@@ -104,16 +105,6 @@ def test_a_file_of_just_the_limit_is_kept_and_a_longer_one_has_its_length(tmp_pa
         assert raw.get("score", LIMIT) == LIMIT + extra
 
 
-def test_a_line_nested_too_deep_is_not_json_whoever_asks(tmp_path: Path) -> None:
-    flat, deep = "[" * 5_000 + '\\" ' + "[" * 5_000, "[" * 100_000
-    fits, beyond = ('{"text": "a", "more": ' + "[" * n + "]" * n + "}" for n in (DEEPEST - 1, DEEPEST))
-    lines = [json.dumps({"text": flat}), deep, fits, beyond]
-    (tmp_path / "a.jsonl").write_text("\n".join(lines))
-    source = Source(name="s", kind="jsonl", path=str(tmp_path))
-    found = [raw for unit in units([source], 10**6) for raw in extract(source, unit, 10**6)]
-    assert [raw.get("reason", raw["text"]) for raw in found] == [flat, "not_json", "a", "not_json"]
-
-
 def test_text_files_by_folder_glob_and_name(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for name, text in (("a.txt", "one"), ("in/b.txt", "two"), (".hidden", "three")):
@@ -133,9 +124,14 @@ def test_a_missing_or_strange_source_is_an_error_of_the_user(tmp_path: Path) -> 
     for path in ("nowhere", "*.nothing"):
         with pytest.raises(SourceError, match=r"corpus\.sources\.s\.path"):
             units([Source(name="s", kind="text", path=f"{tmp_path}/{path}")], 1_000)
-    (tmp_path / "chats.json").write_text("[1, 2")
-    with pytest.raises(SourceError, match="not a file of kind chats"):
-        read([Source(name="s", kind="chats", path=str(tmp_path / "chats.json"))])
+
+
+def test_a_file_that_is_not_what_its_kind_says_is_set_aside_and_the_others_are_read(tmp_path: Path) -> None:
+    (tmp_path / "a.json").write_text("[1, 2")
+    (tmp_path / "b.json").write_text('{"c": {"messages": [[{"text": "one", "sender": "x"}]]}}')
+    bad, good = read([Source(name="s", kind="chats", path=str(tmp_path))])["s"]
+    assert "reason" in bad and (bad["reason"], bad.get("where")) == ("not_chats", f"{tmp_path}/a.json, byte 0")
+    assert "reason" not in good
 
 
 def test_the_language_of_questions_is_part_of_the_content(tmp_path: Path) -> None:
@@ -159,7 +155,7 @@ def test_a_link_to_nothing_is_an_error_and_not_skipped(tmp_path: Path) -> None:
     (tmp_path / "b.txt").symlink_to(tmp_path / "nowhere")
     with pytest.raises(SourceError, match=UNREADABLE) as caught:
         units([Source(name="s", kind="text", path=str(tmp_path))], 1_000)
-    assert caught.value.value == str(tmp_path / "nowhere")
+    assert caught.value.value == str(tmp_path / "b.txt")
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error_and_not_skipped(tmp_path: Path) -> None:
@@ -208,5 +204,5 @@ def test_scratch_has_another_name_when_a_file_changes(sources: list[Source]) -> 
     made = groups(units(sources, 20_000), 20_000)
     names = [name_of(group) for group in made]
     assert len(set(names)) == len(names) > 5
-    changed = [unit.__class__(**{**unit.plain(), "changed": unit.changed + 1}) for unit in made[0]]  # type: ignore[arg-type]
+    changed = [dataclasses.replace(unit, changed="later") for unit in made[0]]
     assert name_of(changed) != names[0]

@@ -13,9 +13,11 @@ from cluster.data import Task
 from cluster.errors import CorruptPiece, UserError
 from pipeline import rows
 from pipeline.config import RunConfig
-from pipeline.corpus import inspect, items, view, work
-from pipeline.corpus.config import CorpusConfig, Source
+from pipeline.corpus import inspect, items, view
+from pipeline.corpus.config import CorpusConfig
 from pipeline.corpus.prepare import prepare
+from pipeline.corpus.readers.config import Source
+from pipeline.corpus.work import Work
 from pipeline.sections import Examples
 from pipeline.stage import StageFolder
 from tests.support import corpus
@@ -29,7 +31,7 @@ def make(
     ctx, heard = context(str(run), "corpus", cast(RunConfig, SimpleNamespace(corpus=config)))
     done = 0
 
-    def loop(label: str, function: str, tasks: list[Task], unit: str) -> None:
+    def loop(label: str, work: Work, tasks: list[Task], unit: str) -> None:
         nonlocal done
         order = list(tasks)
         random.Random(shuffle).shuffle(order)
@@ -37,7 +39,7 @@ def make(
             if not ctx.folder.done(task.name):
                 if done == stop_after:
                     raise KeyboardInterrupt
-                getattr(work, function)(ctx.folder, config, **task.arguments)
+                work(**task.arguments)
                 done += 1
 
     prepare(ctx, loop)
@@ -46,7 +48,7 @@ def make(
 
 def said(folder: StageFolder) -> dict[str, str]:
     """What the pieces outside the scratch say."""
-    found = {piece: folder.record(piece) for piece in folder.pieces() if not piece.startswith("work/")}
+    found = {piece: folder.record(piece) for piece in folder.pieces() if not piece.startswith(("work/", "timing/"))}
     return {piece: str(record and record["sha256"]) for piece, record in found.items()}
 
 
@@ -115,7 +117,7 @@ def test_each_kind_of_bad_document_has_its_reason(made: tuple[StageFolder, dict[
 
 def test_the_counts_name_the_hash_schemes(made: tuple[StageFolder, dict[str, Any]]) -> None:
     _, counts = made
-    assert counts["near_dup"]["scheme"] == "affine32 over words-1, seed 1"
+    assert counts["near_dup"]["scheme"] == "bands-1 of affine32 over words-1, seed 1"
     assert counts["decontamination_scheme"] == "words-1"
 
 
@@ -161,14 +163,22 @@ def test_a_corrupted_piece_is_told(config: CorpusConfig, tmp_path: Path) -> None
     with pytest.raises(KeyboardInterrupt):
         make(tmp_path, config, stop_after=14)
     folder = StageFolder.open(str(tmp_path), "corpus")
-    path = folder.local(folder.pieces("work/keys/")[0])
-    path.write_bytes(path.read_bytes()[:-1] + b"!")
-    with pytest.raises(CorruptPiece, match="work/keys"):
+    for piece in folder.pieces("work/read/"):
+        if piece.endswith(".bin"):
+            path = folder.local(piece)
+            path.write_bytes(path.read_bytes()[:-1] + b"!")
+    with pytest.raises(CorruptPiece, match="work/read"):
         make(tmp_path, config)
 
 
 def test_no_text_left_is_an_error_of_the_user(config: CorpusConfig, tmp_path: Path) -> None:
-    strict = config.model_copy(update={"filters": config.filters.model_copy(update={"min_words": 10**6})})
+    strict = config.model_copy(
+        update={
+            "rules": config.rules.model_copy(
+                update={"basic": config.rules.basic.model_copy(update={"min_words": 10**6})}
+            )
+        }
+    )
     with pytest.raises(UserError, match="no document is left"):
         make(tmp_path, strict)
 
@@ -199,7 +209,7 @@ def test_the_report_and_inspect_show_drops_beside_their_partners(made: tuple[Sta
     (block,) = look.blocks
     assert isinstance(block, Examples) and len(block.items) == 4
     assert all(example.partner and example.fields["score"] for example in block.items)
-    assert len(inspect.inspect(folder).blocks) == 2
+    assert len(inspect.inspect(folder).blocks) == 3
     assert inspect.inspect(folder, "kept", "docs", 2).lead == "2 documents of step kept, source docs."
     with pytest.raises(UserError, match="--step"):
         inspect.inspect(folder, "nearly")

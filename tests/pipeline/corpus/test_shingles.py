@@ -4,6 +4,8 @@ import random
 import re
 
 import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.corpus import shingles
 
@@ -61,3 +63,16 @@ def test_low_bits_are_even() -> None:
 
 
 FROZEN = [6762342644518077791, 15899796705026622776]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text() | st.text("aB \u00e9\u00c9\u201c\u201d\u4e16\u0301_-\ud800\U0001f600"), max_size=5))
+def test_characters_of_all_kinds(texts: list[str]) -> None:
+    made = shingles.grams(texts, 2)
+    few, shingles.FEW = shingles.FEW, 0  # by one expression instead of one character after the other
+    try:
+        again = shingles.grams(texts, 2)
+    finally:
+        shingles.FEW = few
+    assert made.hashes.tolist() == again.hashes.tolist()
+    assert np.diff(made.ends, prepend=0).tolist() == [len(naive(text, 2, False)) for text in texts]

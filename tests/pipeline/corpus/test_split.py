@@ -1,22 +1,41 @@
-"""The held-out split does not depend on other documents."""
+"""The held-out split: by hash, stable when documents are added, the same however the documents are cut in pieces."""
+
+import math
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline import rows
-from pipeline.corpus.split import held_out
+from pipeline.corpus.split import chosen, is_held_out, smallest
+
+DOCUMENTS = [(rows.document_id("a", str(i).encode()), "a") for i in range(2_000)]
+FEW = [(rows.document_id("b", str(i).encode()), "b") for i in range(12)]
 
 
-def documents(source: str, count: int) -> list[tuple[str, str]]:
-    return [(rows.document_id(source, str(i).encode()), source) for i in range(count)]
+def held(documents: list[tuple[str, str]], share: float, fewest: int, pieces: int = 1) -> set[str]:
+    parts = [smallest(documents[k::pieces], fewest) for k in range(pieces)]
+    anyway = chosen(parts, fewest)
+    return {document for document, _ in documents if is_held_out(document, share, anyway)}
 
 
-def test_the_share_is_met_and_order_does_not_matter() -> None:
-    found = documents("plays", 3000)
-    held = held_out(found, 0.02, 4)
-    assert 35 < len(held) < 90
-    assert held_out(reversed(found), 0.02, 4) == held
-    assert held_out(found[:1500], 0.02, 4) == held & {document for document, _ in found[:1500]}
+def test_about_the_share_is_held_out() -> None:
+    found = held(DOCUMENTS, 0.05, 5)
+    assert 60 < len(found) < 140
 
 
-def test_a_small_source_gives_a_few_but_never_much() -> None:
-    assert len(held_out(documents("docs", 40), 0.001, 5)) == 5
-    assert len(held_out(documents("docs", 5), 0.001, 5)) == 1
-    assert len(held_out(documents("docs", 1) + documents("plays", 40), 0.001, 5)) == 6
+def test_a_small_source_gives_the_fewest_but_no_more_than_a_fifth() -> None:
+    assert len(held(FEW, 1e-9, 5)) == math.ceil(12 / 5)
+    assert len(held(FEW, 1e-9, 2)) == 2
+    assert len(held(FEW[:1], 1e-9, 5)) == 1
+
+
+def test_more_documents_move_no_decision_of_the_share() -> None:
+    before = held(DOCUMENTS[:1_000], 0.05, 5)
+    assert before <= held(DOCUMENTS, 0.05, 5)
+
+
+@settings(max_examples=30, deadline=None)
+@given(pieces=st.integers(1, 7), fewest=st.integers(1, 9), count=st.integers(1, 40))
+def test_pieces_do_not_show(pieces: int, fewest: int, count: int) -> None:
+    both = DOCUMENTS[:count] + FEW
+    assert held(both, 0.01, fewest, pieces) == held(both, 0.01, fewest)

@@ -3,9 +3,11 @@
 from collections import Counter
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cluster.errors import UserError
-from pipeline.tokens.order import Order, permute, quotas, shares
+from pipeline.tokens.order import Order, asked, mixture, permute, quotas, shares
 
 LENGTHS = {"chats": 400, "code": 250, "docs": 10, "empty": 0}
 
@@ -67,6 +69,82 @@ def test_an_order_gives_each_source_its_quota_and_each_window_in_turn() -> None:
     assert sum(f["got"] for f in got.values()) == pytest.approx(1) == sum(f["asked"] for f in got.values())
     first_half = Counter(source for source, _ in samples[:750])
     assert abs(first_half["code"] / 750 - got["code"]["got"]) < 0.07  # the mixture is the same all along
+
+
+def test_a_budget_is_met_and_the_others_share_the_rest() -> None:
+    made = quotas(LENGTHS, {}, 1.0, 1000, max_epochs=4, budgets={"code": 700})
+    assert made["code"] == 700 and sum(made.values()) == 1000
+    assert abs(made["chats"] / made["docs"] - 40) < 4
+    parts = quotas({"a": 100, "b": 100, "c": 100}, {}, 1.0, 10, budgets={"a": 3.4, "b": 3.3})  # a window is whole
+    assert parts == {"a": 4, "b": 3, "c": 3}
+    everything = asked(LENGTHS, {}, 1.0, 1001, {"chats": 600.5, "code": 400.2, "docs": 0.0})
+    assert sum(everything.values()) == pytest.approx(1001) and everything["docs"] == 0
+    order = Order(LENGTHS, {"code": 0.0}, 1.0, 1000, seed=1, budgets={"code": 250, "docs": 5})
+    got = order.got()
+    assert (got["code"]["samples"], got["docs"]["samples"]) == (250, 5) and got["code"]["asked"] == 0.25
+    assert Counter(order.sample(k)[0] for k in range(1000)) == {"code": 250, "docs": 5, "chats": 745}
+
+
+def test_each_source_has_a_cap_of_its_own() -> None:
+    made = quotas(LENGTHS, {"docs": 100.0}, 1.0, 1000, max_epochs=2, epochs={"docs": 30.5, "code": 1})
+    assert made == {"chats": 445, "code": 250, "docs": 305, "empty": 0}
+    assert quotas(LENGTHS, {}, 1.0, 500, epochs={"chats": 0.5})["chats"] == 200  # and no cap on the others
+
+
+@pytest.mark.parametrize(
+    ("budgets", "epochs", "field", "why"),
+    [
+        ({"docs": 50}, {}, "tokens.budgets.docs", "5 passes over its text, and 4 is the cap"),
+        ({"docs": 30}, {"docs": 2.0}, "tokens.budgets.docs", "raise tokens.epochs.docs"),
+        ({"code": 600, "chats": 600}, {}, "tokens.budgets", "sum to 1,200 of 1,000"),
+        ({"code": 400, "chats": 500, "docs": 20}, {}, "tokens.budgets", "no other source takes the rest"),
+        ({"cod": 400}, {}, "tokens.budgets.cod", "chats', 'code"),
+        ({"empty": 1}, {}, "tokens.budgets.empty", "no source with text"),
+        ({"code": 100}, {"chats": 1.0, "docs": 1.0}, "tokens.max_epochs", "chats 1, code 4, docs 1"),
+    ],
+)
+def test_what_cannot_be_had_is_told(budgets: dict[str, float], epochs: dict[str, float], field: str, why: str) -> None:
+    with pytest.raises(UserError, match=why) as caught:
+        quotas(LENGTHS, {}, 1.0, 1000, 4.0, budgets, epochs)
+    assert caught.value.field == field
+
+
+@given(
+    lengths=st.dictionaries(st.sampled_from("abcdef"), st.integers(0, 500), min_size=1),
+    weights=st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 10)),
+    total=st.integers(1, 3000),
+    caps=st.dictionaries(st.sampled_from("abcdef"), st.floats(0.1, 8)),
+    budgets=st.dictionaries(st.sampled_from("abcdef"), st.floats(0, 500)),
+)
+@settings(max_examples=50, deadline=None)
+def test_quotas_keep_budgets_caps_and_the_total(
+    lengths: dict[str, int],
+    weights: dict[str, float],
+    total: int,
+    caps: dict[str, float],
+    budgets: dict[str, float],
+) -> None:
+    try:
+        made = quotas(lengths, weights, 1.3, total, 6.0, budgets, caps)
+    except UserError:
+        return
+    assert sum(made.values()) == total and list(made) == sorted(lengths)
+    for source, quota in made.items():
+        assert quota <= lengths[source] * caps.get(source, 6.0) + 2
+        if source in budgets:
+            assert abs(quota - budgets[source]) <= 1 + len(budgets)
+
+
+def test_the_mixture_says_what_was_asked_and_got() -> None:
+    said = mixture({"b": 300, "a": 100}, {"b": 2.0}, 1.0, 4.0, {}, {})
+    assert said["total"] == 400 and list(said["sources"]) == ["a", "b"] and said["weights"] == {"a": 1.0, "b": 2.0}
+    assert said["sources"]["a"] == {
+        "tokens": 100, "natural": 0.25, "asked": 0.142857, "got": 0.1425, "samples": 57, "epochs": 0.57
+    }  # fmt: skip
+    capped = mixture({"b": 300, "a": 100}, {}, 1.0, 4.0, {"a": 350}, {"b": 1.0})
+    assert capped["total"] == 650 and capped["sources"]["a"]["epochs"] == 3.5 and capped["epochs"] == {"b": 1.0}
+    with pytest.raises(UserError, match="no source with text"):
+        mixture({"a": 100}, {}, 1.0, 4.0, {"z": 5}, {})
 
 
 FROZEN = [6, 9, 0, 2, 8, 4, 7, 1, 3, 5]

@@ -1,0 +1,1 @@
+"""Cleaning: markup, unicode, whitespace and private facts, text in and text out."""

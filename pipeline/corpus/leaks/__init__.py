@@ -1,0 +1,1 @@
+"""Decontamination: held-out documents and benchmark items in training text."""

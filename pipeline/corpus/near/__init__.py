@@ -1,0 +1,1 @@
+"""Near-duplicates: MinHash proposes, the text decides, and each removal has its evidence."""

@@ -1,0 +1,1 @@
+"""One module a kind of file; extract finds it by its name."""

@@ -1,0 +1,3 @@
+"""Source code: each file a document."""
+
+from pipeline.corpus.readers.whole import read as read

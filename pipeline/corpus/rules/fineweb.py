@@ -1,0 +1,68 @@
+"""The rules of FineWeb (arXiv 2406.17557, section 3.6): lines that end nowhere, that repeat, that are short.
+
+The paper drops at the threshold itself, so the signs are <= and >=. ``max_newlines`` is no rule of the paper but of its
+released code, and is off.
+"""
+
+from pipeline.corpus.config import CorpusConfig
+from pipeline.corpus.families import Family, Learnt, Verdict
+from pipeline.corpus.readers.config import Source
+from pipeline.corpus.rules import seen as seen_text
+from pipeline.corpus.rules.config import FineWebConfig
+from pipeline.corpus.rules.seen import Rule, Seen, first_broken
+from pipeline.rows import Row
+
+FAMILY = "fineweb"
+ENDS = tuple(".!?‼‽⁇⁈⁉。．｡！？։؟۔।॥።၊။។៕᙮᠃᠉܀܁܂")
+"""Marks that end a sentence (Unicode's property Sentence_Terminal, for scripts in common use)."""
+
+
+class Measured:
+    """A text beside what is short for a line of it."""
+
+    def __init__(self, seen: Seen, config: FineWebConfig) -> None:
+        self.seen, self.short_line = seen, config.short_line
+        self.lines = max(1, len(seen.lines))
+
+
+def ended_lines(m: Measured) -> float:
+    """Share of lines that end with a mark that ends a sentence."""
+    return sum(line.rstrip().endswith(ENDS) for line in m.seen.lines) / m.lines
+
+
+def short_lines(m: Measured) -> float:
+    """Share of lines with fewer characters than ``short_line``."""
+    return sum(len(line) < m.short_line for line in m.seen.lines) / m.lines
+
+
+def repeated_characters(m: Measured) -> float:
+    """Share of characters, newlines apart, in lines that stood there before."""
+    return m.seen.repeated_lines[1] / max(1, len(m.seen.text) - m.seen.text.count("\n"))
+
+
+def newlines(m: Measured) -> float:
+    """Newlines for each word, marks counted as words."""
+    return m.seen.text.count("\n") / max(1, len(m.seen.tokens))
+
+
+RULES: tuple[Rule[Measured], ...] = (
+    Rule(ended_lines, "<=", "min_ended_lines"),
+    Rule(short_lines, ">=", "max_short_lines"),
+    Rule(repeated_characters, ">=", "max_repeated_characters"),
+    Rule(newlines, ">=", "max_newlines"),
+)
+
+
+def make(config: CorpusConfig, learnt: Learnt) -> Family:
+    """The judge of one document."""
+    rules = config.rules.fineweb
+
+    def judge(row: Row, source: Source) -> Verdict:
+        return Verdict(broken=broken(seen_text.of(row["text"]), rules))
+
+    return judge
+
+
+def broken(seen: Seen, config: FineWebConfig) -> tuple[str, float] | None:
+    """The first rule that a text breaks."""
+    return first_broken(FAMILY, RULES, Measured(seen, config), config)

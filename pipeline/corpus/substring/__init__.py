@@ -1,0 +1,1 @@
+"""Repeated substrings: every occurrence but the first is cut out of the training text."""

@@ -1,0 +1,1 @@
+"""Tests of private; cleaning/test_privacy.py measures all kinds together."""
