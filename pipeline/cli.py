@@ -114,6 +114,9 @@ def inspect(
     step: Annotated[str, typer.Option("--step", help="Only documents that this step dropped.")] = "",
     source: Annotated[str, typer.Option("--source", help="Only documents of this source.")] = "",
     n: Annotated[int, typer.Option("-n", help="How many documents.", min=1)] = 5,
+    kinds: Annotated[
+        str, typer.Option("--kinds", help="Kinds of tokenisers to compare: bytes,word, all or none.")
+    ] = "all",
 ) -> None:
     """Look at what a stage made: documents with reasons and partners, or the tokeniser."""
     from pipeline.stage import StageFolder
@@ -127,7 +130,8 @@ def inspect(
     elif stage == "tokens":
         from pipeline.tokens.inspect import inspect as look_at_tokens
 
-        print_section(look_at_tokens(folder))
+        chosen = {"all": (), "none": None}.get(kinds, kinds.split(","))
+        print_section(look_at_tokens(folder, chosen))
     else:
         raise ConfigError("STAGE", stage, "there is nothing to inspect there", "Take corpus or tokens")
 
