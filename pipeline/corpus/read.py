@@ -134,8 +134,14 @@ def gather(folder: StageFolder, config: CorpusConfig, name: str, n: int, groups:
     table, again = exact.one_each(tables.concat(part(0), tables.DOCUMENTS))
     drops = tables.concat([*part(1), tables.dropped(again)], tables.DROPPED)
     folder.write_table(rows.piece("work/drops", n), tables.by_id(drops))
-    folder.write_table(rows.piece("work/early_cuts", n), tables.by_id(tables.concat(part(2), tables.CUTS)))
+    folder.write_table(rows.piece("work/early_cuts", n), _once(tables.by_id(tables.concat(part(2), tables.CUTS))))
     folder.write_table(rows.piece(documents.DOCS, n), table, documents.ROWS_A_GROUP)
     exact.write_keys(folder, config, n, table)
     folder.write_json(name, {"documents": len(table)})
     return len(table) + len(drops)
+
+
+def _once(cuts: pa.Table) -> pa.Table:
+    """Sorted cuts without repeats: a record that two groups read was cut twice, and one of them is gone."""
+    keys = list(zip(*(cuts[column].to_pylist() for column in ("id", "step", "reason")), strict=True))
+    return cuts.filter(pa.array([i == 0 or keys[i] != keys[i - 1] for i in range(len(keys))], pa.bool_()))

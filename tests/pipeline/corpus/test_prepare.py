@@ -222,3 +222,19 @@ def test_an_unfinished_stage_has_no_section(tmp_path: Path) -> None:
     assert view.section(folder, {}) is None
     with pytest.raises(UserError, match="not finished"):
         inspect.inspect(folder)
+
+
+def test_a_record_that_two_groups_read_is_cut_once(config: CorpusConfig, tmp_path: Path) -> None:
+    """Its cuts are those of one document, however the input was grouped."""
+    line = "Write to anna.berg@somewhere.net when the long report about the river is ready for the printer.\n"
+    for number in range(60):
+        (tmp_path / f"{number}.txt").write_text(
+            line if number < 20 else f"{line}Note {number} of the harbour office.\n"
+        )
+    only = config.model_copy(update={"sources": (Source(name="a", kind="text", path=f"{tmp_path}/*.txt"),)})
+    off = only.model_copy(update={"dedup": only.dedup.model_copy(update={"enabled": False})})
+    one, _, _ = make(tmp_path / "one", off)
+    many, _, _ = make(tmp_path / "many", off.model_copy(update={"group_bytes": 1_024}))
+    assert said(many) == said(one)
+    kept = {row["id"] for row in [*read(one, "kept"), *read(one, "heldout")]}
+    assert kept and Counter(row["id"] for row in read(one, "cuts")) == dict.fromkeys(kept, 1)
