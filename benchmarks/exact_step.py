@@ -6,10 +6,11 @@ import time
 import torch
 
 from benchmarks.claim import record
-from models.config import GPTConfig, OptimConfig
+from models.config import GPTConfig
 from models.gpt import GPT, init_weights
 from models.losses import next_token_sum
 from models.optim import make_adamw
+from models.optim_config import OptimConfig
 from models.step import ExactStep, LocalExchange
 from pipeline.recipes import tiny
 

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 
 
 def make_adamw(model: nn.Module, config: OptimConfig) -> torch.optim.AdamW:

@@ -5,7 +5,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 
 
 def lr_at(fraction: float, config: OptimConfig) -> float:

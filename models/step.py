@@ -7,9 +7,9 @@ apply: divide by the weight, clip, step; the same on every member.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,22 @@ from models.shards import aligned_subtrees, combine, ranges, tree_sum
 
 Batch = TypeVar("Batch")
 TAIL = 4  # loss, weight, probe loss, probe weight: they ride behind the gradients through the same tree
+
+
+@runtime_checkable
+class Observer(Protocol):
+    """A module that watches what a shard's forward pass sees: batch statistics, the load of experts.
+
+    `observed` [n] is filled anew by each forward pass in training mode and None before it. Its sum over all shards
+    rides through the tree behind the gradients; `absorb` then changes the module's buffers, the same on every member.
+    """
+
+    observed: Tensor | None
+    observed_size: int
+
+    def absorb(self, total: Tensor) -> None:
+        """Take the sum [n] over the shards of a step into buffers, which `state_dict` holds."""
+        ...
 
 
 class Exchange(Protocol):
@@ -66,21 +82,32 @@ class StepFacts:
     probe: float | None = None
 
 
+Loss = Callable[[nn.Module, Batch], tuple[Tensor, ...]]
+
+
 class ExactStep(Generic[Batch]):
-    """Forward, backward, exact sum and update. `loss(model, batch)` returns (sum, weight) of one logical shard."""
+    """Forward, backward, exact sum and update.
+
+    `loss(model, batch)` returns (sum, weight) of one logical shard, or (sum, weight, shown) where the sum that is
+    descended holds more than the loss that is shown (z-loss, balance of experts). `parts` cuts a shard into the
+    micro-batches whose gradients are added in order; `frozen` parameters (requires_grad false) take no part.
+    """
 
     def __init__(
         self,
         model: nn.Module,
         optimizer: torch.optim.Optimizer,
-        loss: Callable[[nn.Module, Batch], tuple[Tensor, Tensor]],
+        loss: Loss[Batch],
         shards: int,
         clip_norm: float,
+        parts: Callable[[Batch], Sequence[Batch]] = lambda batch: (batch,),
     ) -> None:
         if shards < 1:
             raise ValueError(f"a step needs at least one shard, got {shards}")
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.shards, self.clip_norm = shards, clip_norm
+        self.shards, self.clip_norm, self.parts = shards, clip_norm, parts
+        self._observers = [module for module in model.modules() if isinstance(module, Observer)]
+        self._observed = [observer.observed_size for observer in self._observers]
         self._weights = [weight for weight in model.parameters() if weight.requires_grad]
         self._sizes = [weight.numel() for weight in self._weights]
 
@@ -89,17 +116,19 @@ class ExactStep(Generic[Batch]):
         batch_of: Callable[[int], Batch],
         exchange: Exchange,
         probe_of: Callable[[int], Batch | None] = lambda g: None,
+        key_of: Callable[[int], int] = lambda g: g,
     ) -> Tensor:
-        """The step's sums, float32 [P + 4]: gradients in parameter order, loss and weight, the probe's loss and weight.
+        """The step's sums, float32 [P + S + 4]: gradients in parameter order, what observers saw, loss and weight, the
+        probe's loss and weight.
 
         The same bits on every member. batch_of(g) gives the batch of logical shard g, probe_of(g) its held-out batch or
-        None. A weight is exact below 2^24 counted units a step.
+        None, key_of(g) the seed of its dropout. A weight is exact below 2^24 counted units a step.
         """
-        members, total_size = exchange.members, sum(self._sizes) + TAIL
+        members, total_size = exchange.members, sum(self._sizes) + sum(self._observed) + TAIL
         chunk = -(-total_size // members)
         nodes = [aligned_subtrees(lo, hi) for lo, hi in ranges(self.shards, members)]
         sums = [
-            tree_sum(lo, size, lambda g: self._shard(batch_of(g), probe_of(g), chunk * members))
+            tree_sum(lo, size, lambda g: self._shard(batch_of(g), probe_of(g), key_of(g), chunk * members))
             for lo, size in nodes[exchange.rank]
         ]
         received = exchange.all_to_all(
@@ -111,39 +140,53 @@ class ExactStep(Generic[Batch]):
 
     def apply(self, total: Tensor, lr: float) -> StepFacts:
         """Divide by the weight, clip by the global norm, step the optimiser with learning rate `lr`."""
-        loss_sum, weight, probe_sum, probe_weight = total[-TAIL:].tolist()
-        probe = probe_sum / probe_weight if probe_weight else None
-        if weight == 0:
-            return StepFacts(math.nan, math.nan, 0.0, applied=False, probe=probe)
-        norm = float(torch.linalg.vector_norm(total[:-TAIL])) / weight
-        finite = math.isfinite(norm) and math.isfinite(loss_sum)
-        facts = StepFacts(loss_sum / weight, norm, weight, finite, probe)
+        facts, gradients = self.facts(total), total[: sum(self._sizes)]
         if facts.applied:
-            mean = total[:-TAIL] * (min(1.0, self.clip_norm / (norm + 1e-6)) / weight)
+            mean = gradients * (min(1.0, self.clip_norm / (facts.grad_norm + 1e-6)) / facts.weight)
             for parameter, gradient in zip(self._weights, torch.split(mean, self._sizes), strict=True):
                 parameter.grad = gradient.view_as(parameter)
             set_lr(self.optimizer, lr)
             self.optimizer.step()
             self.optimizer.zero_grad(set_to_none=True)
+            seen = torch.split(total[len(gradients) : -TAIL], self._observed) if self._observed else ()
+            for observer, sums in zip(self._observers, seen, strict=True):
+                observer.absorb(sums)
         return facts
 
-    def _shard(self, batch: Batch, probe: Batch | None, size: int) -> Tensor:
-        """One logical shard's gradients and tail in a fresh buffer, zero-padded to `size`."""
+    def facts(self, total: Tensor) -> StepFacts:
+        """What a total says, before it is applied: a guard may leave it out."""
+        loss_sum, weight, probe_sum, probe_weight = total[-TAIL:].tolist()
+        probe = probe_sum / probe_weight if probe_weight else None
+        if weight == 0:
+            return StepFacts(math.nan, math.nan, 0.0, applied=False, probe=probe)
+        norm = float(torch.linalg.vector_norm(total[: sum(self._sizes)])) / weight
+        return StepFacts(loss_sum / weight, norm, weight, math.isfinite(norm) and math.isfinite(loss_sum), probe)
+
+    def _shard(self, batch: Batch, probe: Batch | None, key: int, size: int) -> Tensor:
+        """One logical shard's gradients, observations and tail in a fresh buffer, zero-padded to `size`."""
         self.optimizer.zero_grad(set_to_none=True)
-        loss, weight = self.loss(self.model, batch)
-        loss.backward()  # type: ignore[no-untyped-call]
-        flat = torch.empty(size)
+        flat = torch.zeros(size)
         used = sum(self._sizes)
+        end = used + sum(self._observed)
+        torch.manual_seed(key)
+        self.model.train()
+        for part in self.parts(batch):
+            loss, weight, *shown = self.loss(self.model, part)
+            loss.backward()  # type: ignore[no-untyped-call]
+            flat[end] += (shown[0] if shown else loss).detach()
+            flat[end + 1] += weight
+            for observer, place in zip(self._observers, torch.split(flat[used:end], self._observed), strict=True):
+                if observer.observed is not None:
+                    place += observer.observed
+                    observer.observed = None
         for parameter, place in zip(self._weights, torch.split(flat[:used], self._sizes), strict=True):
-            if parameter.grad is None:
-                place.zero_()
-            else:
+            if parameter.grad is not None:
                 place.view_as(parameter).copy_(parameter.grad)
-        flat[used], flat[used + 1] = loss.detach(), weight
-        flat[used + 2 :] = 0.0
         if probe is not None:
             with torch.no_grad():
-                flat[used + 2], flat[used + 3] = self.loss(self.model, probe)
+                self.model.eval()
+                loss, weight, *shown = self.loss(self.model, probe)
+                flat[end + 2], flat[end + 3] = shown[0] if shown else loss, weight
         self.optimizer.zero_grad(set_to_none=True)
         return flat
 

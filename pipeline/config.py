@@ -11,7 +11,8 @@ from pydantic import BaseModel, ValidationError, model_validator
 from cluster.config import ClusterConfig
 from cluster.errors import ConfigError
 from cluster.fields import Config, execution, result
-from models.config import GPTConfig, OptimConfig
+from models.config import GPTConfig
+from models.optim_config import OptimConfig
 from pipeline.corpus.config import CorpusConfig
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.export.config import ExportConfig

@@ -30,8 +30,8 @@ def llama_config(config: GPTConfig, tokenizer: Tokenizer) -> dict[str, Any]:
         "num_key_value_heads": config.heads,
         "head_dim": config.head_width,
         "max_position_embeddings": config.context,
-        "rope_theta": config.rope_base,  # transformers 4
-        "rope_parameters": {"rope_type": "default", "rope_theta": config.rope_base},  # transformers 5
+        "rope_theta": config.rotary.base,  # transformers 4
+        "rope_parameters": {"rope_type": "default", "rope_theta": config.rotary.base},  # transformers 5
         "rms_norm_eps": config.norm_eps,
         "tie_word_embeddings": config.tie_embeddings,
         "hidden_act": "silu",

@@ -67,7 +67,7 @@ class Card:
         return "\n\n".join(parts) + "\n"
 
     def _shape(self) -> list[str]:
-        names = ("vocab_size", "context", "layers", "width", "heads", "hidden", "rope_base", "tie_embeddings")
+        names = ("vocab_size", "context", "layers", "width", "heads", "hidden", "tie_embeddings")
         rows: list[list[Cell]] = [[name, getattr(self.shape, name)] for name in names]
         return ["## Shape", table(["", "value"], rows)]
 

@@ -6,7 +6,7 @@ from pydantic import model_validator
 
 from cluster.errors import ConfigError
 from cluster.fields import Config, execution, result
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 
 
 def check_shards(section: str, batch: int, shards: int, replicas: int) -> None:

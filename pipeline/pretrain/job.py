@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from cluster.launch import run_replicas
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 from pipeline.pretrain import elastic
 from pipeline.pretrain.curve import write_curve
 from pipeline.pretrain.language import make_task

@@ -7,9 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from cluster.errors import UserError
-from models.config import GPTConfig, OptimConfig
+from models.config import GPTConfig
 from models.gpt import GPT, init_weights
 from models.losses import next_token_sum
+from models.optim_config import OptimConfig
 from models.schedule import Plan, whole_plan
 from models.shards import ranges
 from pipeline.pretrain.config import BatchStages

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from models import checkpoint
-from models.config import OptimConfig
 from models.optim import make_adamw
+from models.optim_config import OptimConfig
 from models.schedule import lr_at
 from models.step import ExactStep, LocalExchange, StepFacts
 from pipeline.pretrain.state import drop_old_checkpoints, moments, set_moments

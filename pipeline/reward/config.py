@@ -5,7 +5,7 @@ from typing import Self
 from pydantic import model_validator
 
 from cluster.fields import Config, execution, result
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 from pipeline.finetune.config import check_shards
 
 

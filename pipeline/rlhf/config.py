@@ -3,7 +3,7 @@
 from typing import Literal
 
 from cluster.fields import Config, execution, result
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 
 
 class SamplingConfig(Config):

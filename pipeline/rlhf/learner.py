@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from models import checkpoint, ppo
-from models.config import OptimConfig
 from models.gpt import GPT
 from models.heads import ScalarModel
 from models.optim import make_adamw
+from models.optim_config import OptimConfig
 from models.schedule import lr_at
 from models.step import ExactStep, LocalExchange
 from pipeline.evaluate.weights import load_gpt

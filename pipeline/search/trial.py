@@ -5,7 +5,7 @@ from typing import Any
 
 import torch
 
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 from pipeline.config import RunConfig
 from pipeline.pretrain.language import heldout_windows, make_task
 from pipeline.pretrain.loop import train_local

@@ -7,8 +7,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
-from models.config import GPTConfig, OptimConfig
+from models.config import GPTConfig
 from models.gpt import GPT, init_weights
+from models.optim_config import OptimConfig
 from models.tokenizer import Tokenizer
 
 Result = TypeVar("Result")

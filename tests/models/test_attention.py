@@ -10,7 +10,7 @@ from tests.models.fakes import tiny_config
 def test_attention_is_its_formula() -> None:
     config = tiny_config()
     attention, x = Attention(config, 0), torch.randn(1, 5, config.width)
-    cos, sin = rotary_tables(5, config.head_width, config.rope_base)
+    cos, sin = rotary_tables(5, config.head_width, config.rotary.base)
     heads = []
     query, key, value = (x[0] @ attention.qkv.weight.T).chunk(3, dim=-1)
     for q, k, v in zip(*(torch.split(part, config.head_width, -1) for part in (query, key, value)), strict=True):

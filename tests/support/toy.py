@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from models.config import GPTConfig, OptimConfig
+from models.config import GPTConfig
 from models.gpt import GPT, init_weights
 from models.losses import next_token_sum
+from models.optim_config import OptimConfig
 
 SHAPE = GPTConfig(vocab_size=64, context=16, layers=1, width=16, heads=2, hidden=32)
 

@@ -21,7 +21,7 @@ def exported(folder: Path, model: GPT) -> Path:
 
 @pytest.mark.parametrize("tied", [True, False])
 def test_transformers_gives_the_same_logits_and_greedy_text(tmp_path: Path, tied: bool) -> None:
-    model = tiny_model(tie_embeddings=tied, rope_base=500.0, norm_eps=1e-4)
+    model = tiny_model(tie_embeddings=tied, rotary={"base": 500.0}, norm_eps=1e-4)
     loaded: Any = LlamaForCausalLM.from_pretrained(exported(tmp_path, model), output_loading_info=True)
     theirs, info = loaded
     assert not info["missing_keys"]

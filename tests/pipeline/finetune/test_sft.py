@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cluster.errors import ConfigError, UserError
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 from pipeline.finetune import packing, select, sft, view
 from pipeline.finetune.config import FinetuneConfig
 from pipeline.pretrain.loop import train_local

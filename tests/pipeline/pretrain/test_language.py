@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from cluster.errors import UserError
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 from pipeline.pretrain.language import LanguageTask, heldout_windows, make_task
 from tests.support import streams
 from tests.support.toy import SHAPE

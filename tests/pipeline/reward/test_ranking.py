@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from cluster.errors import UserError
-from models.config import OptimConfig
 from models.heads import ScalarModel
 from models.losses import bradley_terry_sum
+from models.optim_config import OptimConfig
 from pipeline.finetune.dialogues import read
 from pipeline.pretrain.loop import train_local
 from pipeline.reward import measure, ranking, view

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from models.config import OptimConfig
+from models.optim_config import OptimConfig
 from pipeline.rlhf.config import KlConfig, PpoConfig, RlhfConfig, SamplingConfig
 from pipeline.rlhf.learner import Learner
 from pipeline.rlhf.prompts import Prompts, collect
