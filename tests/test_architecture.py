@@ -12,8 +12,14 @@ PACKAGES = ("cluster", "models", "tune", "pipeline")
 ORDER = ("corpus", "tokens", "pretrain", "search", "evaluate", "finetune", "reward", "rlhf", "export")
 LONGEST = 400  # lines
 LEAVES = (  # folders of adapters, which the core reaches by name; their config.py is core
+    "models.inits",
     "models.kinds",
     "models.layouts",
+    "models.norms",
+    "models.optimizers",
+    "models.parallel",
+    "models.positions",
+    "models.presets",
     "models.vocabularies",
     "pipeline.corpus.markups",
     "pipeline.corpus.private",
@@ -21,6 +27,7 @@ LEAVES = (  # folders of adapters, which the core reaches by name; their config.
     "pipeline.corpus.rules",
     "pipeline.corpus.signals",
     "pipeline.evaluate.adapters",
+    "pipeline.pretrain.trackers",
     "pipeline.render",
 )
 

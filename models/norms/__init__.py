@@ -1,0 +1,1 @@
+"""Normalisations, by name."""

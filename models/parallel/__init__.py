@@ -1,0 +1,1 @@
+"""How one model stands on several workers, by name."""

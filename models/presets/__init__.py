@@ -1,0 +1,1 @@
+"""Published shapes, by family."""

@@ -1,0 +1,1 @@
+"""Where metrics also go, by name."""
