@@ -33,9 +33,7 @@ def journey(top: Path, size_mb: int) -> dict[str, Any]:
     """One run to the end of tokens."""
     made = real_text.sources(top / "text", size_mb * 1_000_000)
     size = sum(p.stat().st_size for folder in made.values() for p in folder.iterdir())
-    (top / "text.toml").write_text(
-        real_text.recipe(made, extra="[corpus.substring]\nenabled = true\n[corpus]\nmax_record_bytes = 4000000\n")
-    )
+    (top / "text.toml").write_text(real_text.recipe(made, extra=EXTRA))
     out, start, peak, done = top / "run", time.monotonic(), 0, threading.Event()
     shm = shm_bytes()
     command = [sys.executable, "-m", "pipeline", "run", str(top / "text.toml"), "--out", str(out), "--until", "tokens"]

@@ -75,6 +75,7 @@ def cluster_environment(temp: Path) -> dict[str, str | None]:
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "PYTHONPATH": os.pathsep.join(dict.fromkeys(paths)),
         "OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1"),
+        "RAYON_NUM_THREADS": os.environ.get("RAYON_NUM_THREADS", "1"),  # tokenizers would take every core in each task
     }
     env |= token_environment()
     return env

@@ -18,8 +18,8 @@ class DedupConfig(Config):
     enabled: bool = result(True, "Whether near-duplicates are removed", unit="none")
     scope: Scope = result("corpus", "Where a document with a similar text counts as a duplicate", unit="none")
     words: int = result(5, "Words in a shingle", unit="words", ge=1, le=32)
-    bands: int = result(14, "LSH bands of the MinHash signature", unit="bands", ge=1, le=64)
-    rows: int = result(8, "Hash values in a band", unit="values", ge=1, le=64)
+    bands: int = result(18, "LSH bands of the MinHash signature", unit="bands", ge=1, le=64)
+    rows: int = result(7, "Hash values in a band", unit="values", ge=1, le=64)
     threshold: float = result(
         0.75, "Jaccard of the shingle sets from which one is removed", unit="fraction", gt=0, le=1
     )
