@@ -29,4 +29,5 @@ def print_summary(run: str, made: list[Made], terminal: Terminal) -> None:
     terminal.say("")
     terminal.say(f"{'all':<20}{figures.seconds(total):>9}")
     terminal.say(f"report   {Path(run) / 'report.html'}")
-    terminal.say(f"next     firstlight chat {run}")
+    talks = any(one.stage in ("finetune", "rlhf", "export") for one in made)
+    terminal.say(f"next     firstlight {'chat' if talks else 'report'} {run}")

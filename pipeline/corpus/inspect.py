@@ -28,5 +28,5 @@ def inspect(folder: StageFolder, step: str | None = None, source: str | None = N
     else:
         found = look.examples(folder, step, source, n)
         found += look.cuts(folder, step, source, n - len(found))
-    lead = f"{len(found)} documents of step {step}" + (f", source {source}." if source else ".")
+    lead = f"{len(found)} document{'s' * (len(found) != 1)} of step {step}" + (f", source {source}." if source else ".")
     return Section("corpus", f"Corpus: {step}", lead, [Examples(step, found)])

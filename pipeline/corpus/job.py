@@ -17,6 +17,8 @@ def run(ctx: StageContext) -> None:
     """Make the corpus."""
 
     def run_phase(label: str, work: Work, tasks: list[Task], unit: str) -> None:
+        if not tasks:
+            return
         with ctx.progress(label, sum(task.weight for task in tasks), unit) as bar:
             run_tasks(partial(_do, work), tasks, ctx.folder.done, ctx.config.corpus.task_cpus, bar)
 

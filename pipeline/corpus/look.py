@@ -57,7 +57,7 @@ def lost_table(funnel: dict[str, dict[str, dict[str, Any]]]) -> Table:
         shares = [
             1 - steps[step]["bytes"] / size if size else 0.0 for step, size in zip(STEPS[1:], before, strict=True)
         ]
-        body.append([source, *(round(share, 4) for share in shares)])
+        body.append([source, *(f"{share:.1%}" for share in shares)])
     note = "Of the bytes that came to the step. The split moves text to the held-out set."
     return Table("Share of bytes lost to each step", ["source", *STEPS[1:]], body, note)
 

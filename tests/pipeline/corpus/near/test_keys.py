@@ -52,6 +52,6 @@ def test_slices_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_scheme_names_all_that_changes_a_key() -> None:
     ours = keys.scheme(CONFIG)
-    for change in ({"words": 4}, {"bands": 13}, {"rows": 7}, {"scope": "source"}):
+    for change in ({"words": 4}, {"bands": 13}, {"rows": 8}, {"scope": "source"}):
         assert keys.scheme(CONFIG.model_copy(update=change)) != ours
     assert keys.scheme(CONFIG.model_copy(update={"threshold": 0.5, "rounds": 3})) == ours
