@@ -55,7 +55,7 @@ path = "{made["pages"]}"
 [[corpus.sources]]
 name = "texts"
 kind = "text"
-path = "{made["texts"]}"
+path = "{made["texts"]}/*"
 {extra}
 [tokens]
 vocab_size = {vocabulary}

@@ -9,9 +9,10 @@ import json
 from collections.abc import Sequence
 from typing import Any, TypedDict, final
 
-STEPS = ("read", "clean", "filter", "exact_dup", "split", "near_dup", "substring", "decontaminate")
-"""The steps in order. ``split`` moves documents to the held-out set; each of the others may drop some. From
-``exact_dup`` on they see the canonical documents (pipeline/corpus/documents.py)."""
+STEPS = ("read", "clean", "filter", "exact_dup", "near_dup", "split", "substring", "decontaminate")
+"""The steps in order. ``split`` moves documents to the held-out set, after ``near_dup``, so that none has a near copy;
+each of the others may drop some. From ``exact_dup`` on they see the canonical documents
+(pipeline/corpus/documents.py)."""
 
 DROPPED_TEXT_CHARACTERS = 2_000
 CUT_TEXT_CHARACTERS = 200

@@ -24,10 +24,12 @@ PATTERNS = {
     rf"|[^\r\n\p{{L}}\p{{N}}]?[{_UPPER}]+[{_LOWER}]*{_CONTRACTION}?"
     rf"|\p{{N}}{{1,3}}| ?[^\s\p{{L}}\p{{N}}]+[\r\n/]*|{_SPACES}",
 }
+PATTERNS |= {"r50k": PATTERNS["gpt2"], "p50k": PATTERNS["gpt2"]}
+_WORD = re.compile(r"[\w.-]*")  # a name, and no expression that would cut text
 
 
 def load(data: bytes, pattern: str = "cl100k") -> str:
-    """tokenizer.json with the same ids. ``pattern`` is a name of ``PATTERNS`` or a regular expression.
+    """tokenizer.json with the same ids. ``pattern``: a name of ``PATTERNS``, also with _base, or a regular expression.
 
     Special tokens are no part of a rank file. Raises ValueError.
     """
@@ -36,7 +38,11 @@ def load(data: bytes, pattern: str = "cl100k") -> str:
     missing = [byte for byte in range(256) if bytes([byte]) not in ranks]
     if missing:
         raise ValueError(f"a rank file has a token for every byte; {len(missing)} are missing, the first {missing[0]}")
-    pattern = PATTERNS.get(pattern, pattern)
+    name = pattern.removesuffix("_base")
+    if name not in PATTERNS and _WORD.fullmatch(pattern):
+        known = ", ".join(sorted(PATTERNS))
+        raise ValueError(f"file_pattern = {pattern!r} is no known pattern: take {known}, or write a regular expression")
+    pattern = PATTERNS.get(name, pattern)
     if re.search(r"\{\d+(,\d*)?\}\+|\$", pattern):
         raise ValueError(
             f"{pattern!r}: '{{1,3}}+' and '$' mean other things in tokenizer.json: write '{{1,3}}' and '\\z'"

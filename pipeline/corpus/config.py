@@ -75,3 +75,16 @@ class CorpusConfig(Config):
             if names.count(name) > 1:
                 raise ConfigError("corpus.sources", name, "two sources have this name", "Rename one of them")
         return sources
+
+    @model_validator(mode="after")
+    def _used(self) -> "CorpusConfig":
+        """A setting of a family that judges no source would do nothing, silently."""
+        named = {name for source in self.sources for name in source.rules}
+        for part in ("rules", "signals"):
+            for family, own in getattr(self, part):
+                changed = [(field, value) for field, value in own if value != getattr(type(own)(), field)]
+                if changed and family not in named:
+                    (field, value), rule = changed[0], "no source names this family in its rules"
+                    remedy = f'Add "{family}" to the rules of a source, or leave it out'
+                    raise ConfigError(f"corpus.{part}.{family}.{field}", value, rule, remedy)
+        return self

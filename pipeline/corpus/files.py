@@ -10,6 +10,8 @@ import hashlib
 import io
 import os
 import re
+import stat
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +23,8 @@ from pipeline.corpus.readers.config import Source
 
 _CHUNK = 1 << 22  # bytes that one request to a store brings
 _WILD = re.compile(r"[*?[]")
+
+OTHER_KIND, NO_FILE = "files of other kinds", "pipes, devices and links to nothing"
 
 Wanted = Callable[[str], bool]
 """Whether a file found in a folder belongs to the source, or a folder is looked into, by its name."""
@@ -40,14 +44,15 @@ def remote(path: str) -> bool:
     return path.startswith(("s3://", "gs://"))
 
 
-def found(source: Source, top: str, file: Wanted, folder: Wanted) -> list[File]:
+def found(source: Source, top: str, file: Wanted, folder: Wanted, over: Counter[str]) -> list[File]:
     """The files at a path, sorted; local links are followed, and a file with two names counts once.
 
     A file or a glob that names files is taken at its word; ``file`` decides what of a folder counts, ``folder`` which
-    folders are looked into. Raises SourceError for what cannot be listed or opened.
+    folders are looked into. What is passed over is counted in ``over``, by cause. Raises SourceError for what cannot
+    be listed or opened.
     """
     with unreadable_is_told(source, top):
-        return sorted(_objects(source, top, file, folder) if remote(top) else _local(top, file, folder))
+        return sorted((_objects if remote(top) else _local)(source, top, file, folder, over))
 
 
 def open_file(source: Source, path: str) -> io.BufferedReader:
@@ -104,9 +109,12 @@ class _File(io.RawIOBase):
         super().close()
 
 
-def _local(top: str, file: Wanted, folder: Wanted) -> list[File]:
+def _local(source: Source, top: str, file: Wanted, folder: Wanted, over: Counter[str]) -> list[File]:
     names: dict[str, str] = {}  # the file itself -> the name that it is read by: its suffix says how
-    for path in _walk(top, file, folder):
+    for path in _walk(top, file, folder, over):
+        if not _regular(path):
+            over[NO_FILE] += 1
+            continue
         real = os.path.realpath(path)
         path = os.path.abspath(path)
         names[real] = min(path, names.get(real, path), key=lambda name: (name != real, name))
@@ -117,21 +125,36 @@ def _local(top: str, file: Wanted, folder: Wanted) -> list[File]:
     return [File(path, fact.st_size, str(fact.st_mtime_ns)) for path, fact in facts.items()]
 
 
-def _walk(top: str, file: Wanted, folder: Wanted) -> Iterator[str]:
+def _regular(path: str) -> bool:
+    """Whether something can be read there to an end: no pipe, no device, no link to nothing."""
+    try:
+        return stat.S_ISREG(os.stat(path).st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _walk(top: str, file: Wanted, folder: Wanted, over: Counter[str]) -> Iterator[str]:
     for path in [top] if os.path.exists(top) else glob.glob(top, recursive=True):
         if not os.path.isdir(path):
             yield path
             continue
         for inside, folders, names in os.walk(path, onerror=_raise):
             folders[:] = [name for name in folders if folder(name)]
-            yield from (os.path.join(inside, name) for name in names if file(name))
+            yield from (os.path.join(inside, name) for name in _taken(names, file, over))
+
+
+def _taken(names: list[str], file: Wanted, over: Counter[str]) -> list[str]:
+    """Those of a folder's names that are wanted; of the others, the hidden ones are nobody's text."""
+    wanted = [name for name in names if file(name)]
+    over[OTHER_KIND] += sum(not name.startswith(".") for name in names) - len(wanted)
+    return wanted
 
 
 def _raise(error: OSError) -> None:
     raise error
 
 
-def _objects(source: Source, top: str, file: Wanted, folder: Wanted) -> list[File]:
+def _objects(source: Source, top: str, file: Wanted, folder: Wanted, over: Counter[str]) -> list[File]:
     """The objects at an address. A glob is matched against all below the folder before its first wild card."""
     from pyarrow import fs
 
@@ -148,7 +171,8 @@ def _objects(source: Source, top: str, file: Wanted, folder: Wanted) -> list[Fil
         files = [info for info in files if pattern.fullmatch(info.path)]
     elif files != [info]:
         inside = [(info, info.path[len(base) + 1 :].split("/")) for info in files]
-        files = [info for info, parts in inside if all(map(folder, parts[:-1])) and file(parts[-1])]
+        inside = [(info, parts) for info, parts in inside if all(map(folder, parts[:-1]))]
+        files = [info for info, parts in inside if _taken(parts[-1:], file, over)]
     scheme = top.partition("://")[0]
     return [File(f"{scheme}://{info.path}", info.size, f"{info.mtime_ns} {info.size}") for info in files]
 

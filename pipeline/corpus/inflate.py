@@ -79,7 +79,7 @@ SUFFIXES = tuple(_FORMATS)
 
 def suffix_of(path: str) -> str:
     """``.gz``, ``.zst`` or ``.bz2`` where a path ends so, else an empty string."""
-    return next((suffix for suffix in SUFFIXES if path.endswith(suffix)), "")
+    return next((suffix for suffix in SUFFIXES if path.lower().endswith(suffix)), "")
 
 
 def inflated(file: BinaryIO, path: str) -> Stream:

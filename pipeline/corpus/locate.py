@@ -5,6 +5,7 @@ import importlib.util
 import json
 import os
 import sysconfig
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,19 +21,19 @@ _PACKAGES: dict[Kind, tuple[str, str, str]] = {  # kind -> module, place inside 
     "questions": ("chatterbot_corpus", "data", "chatterbot-corpus"),
     "docs": ("pydoc_data", "topics.py", "the standard library of Python"),
 }
-_SUFFIXES: dict[Kind, tuple[str, ...]] = {  # of the files of a folder; each also with one of inflate.SUFFIXES behind it
+_SUFFIXES: dict[Kind, tuple[str, ...]] = {  # of a folder's files; in capitals too, and with inflate.SUFFIXES behind
     "plays": (".md",),
     "chats": (".json",),
     "code": (".py",),
     "docs": (".py",),
     "questions": (".yml",),
-    "jsonl": (".jsonl", ".ndjson"),
-    "parquet": (".parquet",),
+    "jsonl": (".jsonl", ".ndjson", *(f".json{packed}" for packed in inflate.SUFFIXES)),  # .json alone is often no lines
+    "parquet": (".parquet", ".pq"),
     "csv": (".csv",),
-    "text": ("",),
+    "text": (".txt", ".text", ".rst"),  # and names without any
     "markdown": (".md", ".markdown"),
-    "html": (".html", ".htm"),
-    "warc": (".warc",),
+    "html": (".html", ".htm", ".xhtml"),
+    "warc": (".warc", ".wet"),
 }
 _CUT: tuple[Kind, ...] = ("jsonl", "parquet")  # several tasks may read one file, unless it is compressed
 _NOT_CODE = {"test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "pydoc_data"}
@@ -89,18 +90,22 @@ def name_of(group: Sequence[Unit]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def listed(source: Source) -> list[File]:
-    """The files of a source, sorted, links followed and each counted once. Raises SourceError."""
-    top = source.path or _packaged(source)
-    made = files.found(source, top, lambda name: _is_file(name, source.kind), lambda name: _wanted(name, source.kind))
+def listed(source: Source, over: Counter[str] | None = None) -> list[File]:
+    """The files of a source, sorted, links followed and each counted once. Raises SourceError.
+
+    ``over`` takes up how many were passed over, by cause; of a package's own folder it says nothing.
+    """
+    top, over = source.path or _packaged(source), Counter() if over is None else over
+    made = files.found(source, top, lambda name: _is_file(name, source), lambda name: _wanted(name, source.kind), over)
+    if not source.path:
+        over.clear()
     if not made:
         rule = f"no file is there that a source of kind {source.kind} reads"
+        rule += "".join(f"; {count} {cause} were passed over" for cause, count in sorted(over.items()) if count)
         if not os.path.isabs(top) and not files.remote(top):
             rule += f" (a relative path begins at the current folder, {os.getcwd()})"
-        kinds = ", ".join(_SUFFIXES[source.kind]) if source.kind != "text" else "text"
-        raise SourceError(
-            f"corpus.sources.{source.name}.path", top, rule, f"Give a file, a folder or a glob of {kinds} files"
-        )
+        remedy = f"Give a file, a folder of {', '.join(_SUFFIXES[source.kind])} files, or a glob of any"
+        raise SourceError(f"corpus.sources.{source.name}.path", top, rule, remedy)
     return made
 
 
@@ -133,10 +138,14 @@ def _packaged(source: Source) -> str:
     return str(Path(spec.origin).parent / inside)
 
 
-def _is_file(name: str, kind: Kind) -> bool:
-    """Whether a file of a folder is of the kind, by its name."""
-    plain = name.removesuffix(inflate.suffix_of(name)) if kind not in PACKAGED else name
-    return _wanted(name, kind) and plain.endswith(_SUFFIXES[kind])
+def _is_file(name: str, source: Source) -> bool:
+    """Whether a file of a folder is of the source's kind, by its name."""
+    low, kind = name.lower(), source.kind
+    plain = low.removesuffix(inflate.suffix_of(low)) if kind not in PACKAGED else low
+    ends = (*_SUFFIXES[kind], ".tsv") if source.delimiter == "\t" else _SUFFIXES[kind]
+    return _wanted(name, kind) and (
+        low.endswith(ends) or plain.endswith(ends) or (kind == "text" and not Path(plain).suffix)
+    )
 
 
 def _wanted(name: str, kind: Kind) -> bool:

@@ -12,12 +12,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline import rows
+from pipeline.corpus.bad import OVER
+from pipeline.corpus.leaks.benchmarks import is_item
+from pipeline.corpus.near.earlier import RUNS
 from pipeline.rows import STEPS
 from pipeline.sections import Cell, Chart, Example, Table
 from pipeline.stage import StageFolder
 
 SHOWN_CHARACTERS = 600
 MOST_LANGUAGES = 24
+MOST_CAUSES = 20  # of a source
+MOST_PLACES = 5  # of a record
 MEANING = {
     "read": "could not be read",
     "clean": "nothing left after cleaning",
@@ -28,7 +33,6 @@ MEANING = {
     "substring": "too little was left after repeated passages; score counts the bytes left",
     "decontaminate": "score counts the n-grams shared with the held-out text, boilerplate apart",
 }
-_PREFIXES = ("kept", "heldout", "dropped")
 
 
 def funnel_table(funnel: dict[str, dict[str, dict[str, Any]]]) -> Table:
@@ -151,10 +155,24 @@ def cuts_table(folder: StageFolder) -> Table:
     )
 
 
+def over_table(folder: StageFolder) -> list[Table]:
+    """One row a source and cause: what was passed over while reading; no table where nothing was."""
+    told = folder.read_json(OVER) if folder.done(OVER) else {}
+    body: list[list[Cell]] = [
+        [source, cause, count]
+        for source, causes in told.items()
+        for cause, count in sorted(causes.items(), key=lambda both: (-both[1], both[0]))[:MOST_CAUSES]
+    ]
+    return [Table("Passed over while reading", ["source", "what", "count"], body)] if body else []
+
+
 def dropped(folder: StageFolder, step: str | None, source: str | None) -> pa.Table:
-    """The dropped documents of a step and a source, or of all; by piece, then by id."""
+    """The dropped documents of a step and a source, or of all; by piece, then by id.
+
+    Of a stage that has not finished, those that reading dropped.
+    """
     found = []
-    for piece in folder.pieces("dropped/"):
+    for piece in folder.pieces("dropped/" if folder.done("funnel.json") else "work/drops/"):
         table = folder.read_table(piece)
         for column, value in (("step", step), ("source", source)):
             if value is not None:
@@ -169,13 +187,24 @@ def examples(folder: StageFolder, step: str, source: str | None, n: int) -> list
     for row in dropped(folder, step, source).to_pylist():
         by_kind.setdefault((row["reason"], row["source"]), []).append(row)
     found = where(folder) if step == "read" else {}
-    return [_example(folder, row, found.get(row["id"], "")) for row in _in_turn(list(by_kind.values()), n)]
+    chosen = _in_turn(list(by_kind.values()), n)
+    return [_example(folder, row, _places(found.get((row["id"], row["reason"]), []))) for row in chosen]
 
 
-def where(folder: StageFolder) -> dict[str, str]:
-    """Id of a record that could not be read -> its file and offset. Of the last reading, and outside the digest."""
-    lines = (line for piece in folder.pieces("timing/where/") for line in folder.read_jsonl(piece))
-    return {line["id"]: line["where"] for line in lines}
+def where(folder: StageFolder) -> dict[tuple[str, str], list[str]]:
+    """Id of a record that could not be read, and why -> the files and offsets at which such bytes stand.
+
+    Of the last reading, and outside the digest.
+    """
+    found: dict[tuple[str, str], list[str]] = {}
+    for line in (line for piece in folder.pieces("timing/where/") for line in folder.read_jsonl(piece)):
+        found.setdefault((line["id"], line["reason"]), []).append(line["where"])
+    return found
+
+
+def _places(found: list[str]) -> str:
+    more = len(found) - MOST_PLACES
+    return "; ".join(found[:MOST_PLACES]) + (f"; and {more} more" if more > 0 else "")
 
 
 def cuts(folder: StageFolder, step: str, source: str | None, n: int) -> list[Example]:
@@ -231,14 +260,18 @@ def _example(folder: StageFolder, row: dict[str, Any], place: str = "") -> Examp
 
 
 def _text_of(folder: StageFolder, document: str) -> str:
-    """The text of a document, wherever it went; of a dropped one, as much as was kept."""
-    for prefix in _PREFIXES:
-        pieces = folder.pieces(f"{prefix}/")
+    """The text of a document, wherever it went, and which earlier run has it; of a dropped one, as much as was kept."""
+    if is_item(document):
+        return ""
+    runs = folder.read_json(RUNS) if folder.done(RUNS) else []
+    folders = [folder, *(StageFolder.open(run, folder.stage) for run in runs)]
+    for at, prefix in [*((at, prefix) for at in folders for prefix in ("kept", "heldout")), (folder, "dropped")]:
+        pieces = at.pieces(f"{prefix}/")
         if pieces:
-            table = folder.read_table(rows.piece(prefix, rows.piece_of(document, len(pieces))))
+            table = at.read_table(rows.piece(prefix, rows.piece_of(document, len(pieces))))
             found = table.filter(pc.equal(table["id"], document))["text"].to_pylist()
             if found:
-                return str(found[0])
+                return f"{found[0]}" if at is folder else f"[in the run {at.run}]\n{found[0]}"
     return ""
 
 

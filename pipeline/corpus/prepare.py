@@ -1,7 +1,7 @@
 """The corpus stage from first to last, step by step. It plans the work; somebody else runs it.
 
-read, clean, filter (together, by groups of input) -> canonical pieces -> exact duplicates -> held-out split ->
-near-duplicates -> repeated substrings -> leaks of held-out text -> pieces, funnel, evaluation items. The driver holds
+read, clean, filter (together, by groups of input) -> canonical pieces -> exact duplicates -> near-duplicates ->
+held-out split -> repeated substrings -> leaks of held-out text -> pieces, funnel, evaluation items. The driver holds
 names of pieces and counts, no documents but the held-out ones of which the items are made.
 """
 
@@ -10,10 +10,10 @@ from functools import partial
 from typing import Any
 
 from cluster.data import Task
-from cluster.errors import SourceError, UserError
-from pipeline import rows
-from pipeline.corpus import exact, families, items, locate, profile, read, split, tables, write
+from cluster.errors import UserError
+from pipeline.corpus import bad, exact, families, items, locate, profile, read, split, tables, write
 from pipeline.corpus.config import CorpusConfig
+from pipeline.corpus.leaks import benchmarks
 from pipeline.corpus.leaks.plan import decontaminate
 from pipeline.corpus.near import earlier
 from pipeline.corpus.near.plan import near
@@ -25,16 +25,14 @@ from pipeline.stage import StageContext
 PIECE_BYTES = 64_000_000  # input of a piece where the config leaves the number of pieces open
 FEWEST_PIECES = 4
 PACKED = 4  # how much more text than bytes a compressed file holds
-WHOLE_FILES = frozenset(
-    ["truncated", "damaged", "endless", "not_gzip", "not_zstd", "not_bzip2", "not_parquet", "not_warc"]
-)
-FORGIVEN = 10  # bad records of a source that never end a run
 _LEARNT = "work/learnt.json"
 
 
 def prepare(ctx: StageContext, runner: Runner) -> None:
     """Make the corpus. Raises SourceError for sources that cannot be read, UserError where no text is left."""
     given: CorpusConfig = ctx.config.corpus
+    if not ctx.folder.done("contamination.json"):
+        benchmarks.check(given.decontaminate.against)
     units = locate.units(given.sources, given.group_bytes)
     pieces = given.pieces or max(FEWEST_PIECES, -(-sum(map(_text_bytes, units)) // PIECE_BYTES))
     config = given.model_copy(update={"pieces": pieces})
@@ -49,9 +47,9 @@ def prepare(ctx: StageContext, runner: Runner) -> None:
         ctx.folder.write_json(_LEARNT, True)
     groups = _read(ctx, run, config, units)
     exact.plan(ctx, run, config)
-    split.plan(ctx, run, config)
     if config.dedup.enabled:
         near(ctx, run, config)
+    split.plan(ctx, run, config)
     if config.substring.enabled:
         substring(ctx, run, config)
     known = decontaminate(ctx, run, config)
@@ -85,33 +83,8 @@ def _read(ctx: StageContext, run: Runner, config: CorpusConfig, units: list[loca
     names.sort()
     gathered = [Task(f"work/gather/{n:05d}.json", {"n": n, "groups": names}, 1) for n in range(config.pieces)]
     run("gathering", read.gather, gathered, "pieces")
-    _judge_bad_records(ctx, config, names)
+    bad.judge(ctx, config, names)
     return names
-
-
-def _judge_bad_records(ctx: StageContext, config: CorpusConfig, groups: list[str]) -> None:
-    """Raises SourceError for a source of which more records than stated could not be read."""
-    passed: dict[str, int] = {source.name: 0 for source in config.sources}
-    for group in groups:
-        for source, steps in ctx.folder.read_json(f"work/read/{group}.json")["sizes"].items():
-            passed[source] += steps["read"][0]
-    bad: dict[str, int] = dict.fromkeys(passed, 0)
-    files: Counter[tuple[str, str]] = Counter()
-    for n in range(config.pieces):
-        drops = ctx.folder.read_table(rows.piece("work/drops", n))
-        columns = (drops[name].to_pylist() for name in ("source", "step", "reason"))
-        for source, step, reason in zip(*columns, strict=True):
-            bad[source] += step == "read"
-            files[source, reason] += step == "read" and reason in WHOLE_FILES
-    for (source, reason), count in sorted(files.items()):
-        if count:  # one drop may hide many records
-            ctx.event("files_set_aside", source=source, reason=reason, files=count)
-    for source in config.sources:
-        count, found = bad[source.name], bad[source.name] + passed[source.name]
-        if count > max(FORGIVEN, source.max_bad * found):
-            rule = f"{count} of {found} records could not be read, more than a share of {source.max_bad:g}"
-            remedy = f"Look at {ctx.folder.storage.path('corpus/timing/where')}, mend the files, or raise max_bad"
-            raise SourceError(f"corpus.sources.{source.name}.max_bad", source.max_bad, rule, remedy)
 
 
 def _write(ctx: StageContext, run: Runner, config: CorpusConfig, groups: list[str]) -> None:
@@ -122,12 +95,20 @@ def _write(ctx: StageContext, run: Runner, config: CorpusConfig, groups: list[st
     funnel = write.funnel([source.name for source in config.sources], early, [part["steps"] for part in parts])
     ctx.folder.write_json("funnel.json", funnel)
     ctx.folder.write_json("profile.json", profile.total([part["profile"] for part in parts]))
+    for source, steps in funnel.items():
+        share = 1 - steps["exact_dup"]["bytes"] / max(1, steps["filter"]["bytes"])
+        if steps["filter"]["bytes"] and share > config.dedup.max_loss:
+            ctx.event("source_lost", step="exact_dup", source=source, share=round(share, 4))
 
     def size(step: str, fact: str) -> int:
         return sum(steps[step][fact] for steps in funnel.values())
 
     if not size(STEPS[-1], "documents"):
-        rule = f"no document is left: {size('filter', 'documents')} passed the filters"
+        lost: Counter[str] = Counter()
+        for step, facts in ((step, facts) for steps in funnel.values() for step, facts in steps.items()):
+            lost.update({f"{step}, {reason}": count for reason, count in facts["dropped"].items()})
+        most = "; ".join(f"{count} by {why}" for why, count in lost.most_common(3))
+        rule = f"no document is left: {size('filter', 'documents')} passed the filters ({most or 'none was found'})"
         raise UserError("corpus.sources", [s.name for s in config.sources], rule, "Add text, or loosen the rules")
     held = [ctx.folder.read_table(piece) for piece in ctx.folder.pieces("heldout/")]
     ctx.count(

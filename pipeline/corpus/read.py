@@ -4,6 +4,7 @@
 ``gather`` makes the canonical piece n from part n of all groups. How the input was grouped does not show in a piece.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -80,13 +81,18 @@ def read(folder: StageFolder, config: CorpusConfig, name: str, group: str, units
     }
     found = Found(folder, config.pieces, group)
     sizes: Sizes = {}
+    bad: dict[str, dict[str, list[int]]] = {}  # source -> reason -> drops, records that they stand for
+    over: dict[str, Counter[str]] = {}
     where: list[dict[str, str]] = []
     for unit in (Unit(**plain) for plain in units):
         source = sources[unit.source]
         passed = sizes.setdefault(source.name, {step: [0, 0] for step in ("read", "clean", "filter")})
-        for raw in extract(source, unit, config.max_record_bytes):
+        for raw in extract(source, unit, config.max_record_bytes, over.setdefault(source.name, Counter())):
             if "reason" in raw:
-                where.append({"id": raw["id"], "where": raw.get("where", "")})
+                place = raw.get("where", "").encode(errors="replace").decode()  # a name may hold what UTF-8 cannot
+                where.append({"id": raw["id"], "source": raw["source"], "reason": raw["reason"], "where": place})
+                count = bad.setdefault(source.name, {}).setdefault(raw["reason"], [0, 0])
+                count[:] = count[0] + 1, count[1] + raw.get("records", 1)
                 found.leave(raw)
                 continue
             _count(passed["read"], raw["text"])
@@ -105,7 +111,7 @@ def read(folder: StageFolder, config: CorpusConfig, name: str, group: str, units
     found.write()
     if where:
         folder.write_jsonl(f"timing/where/{group}.jsonl", where)
-    folder.write_json(name, {"parts": found.written, "sizes": sizes})
+    folder.write_json(name, {"parts": found.written, "sizes": sizes, "bad": bad, "over": over})
     return found.documents
 
 

@@ -14,7 +14,10 @@ from pipeline.rows import Drop, Row
 
 @final
 class Aside(TypedDict):
-    """A record set aside: a Drop, and where it stands. The place is for a reader; it belongs to no digest."""
+    """A record set aside: a Drop, where it stands, and how many records it speaks for, where that is known.
+
+    The place is for a reader; it belongs to no digest.
+    """
 
     id: str
     source: str
@@ -25,6 +28,7 @@ class Aside(TypedDict):
     cluster: str
     text: str
     where: NotRequired[str]
+    records: NotRequired[int]
 
 
 Raw = Row | Aside
@@ -42,10 +46,10 @@ def drop(
     )
 
 
-def aside(source: str, document: str, reason: str, score: float, record: bytes, where: str) -> Aside:
-    """A record that cannot be used; of it, only the first bytes need be there."""
+def aside(source: str, document: str, reason: str, score: float, record: bytes, where: str, count: int = 1) -> Aside:
+    """A record that cannot be used, or so many; of it, only the first bytes need be there."""
     text = record[: 4 * rows.DROPPED_TEXT_CHARACTERS].decode(errors="replace")
-    return Aside(**drop(source, document, "read", reason, score, text), where=where)
+    return Aside(**drop(source, document, "read", reason, score, text), where=where, records=count)
 
 
 def too_long(source: str, document: str, size: int, head: bytes, where: str) -> Aside:

@@ -1,8 +1,9 @@
 """Word n-grams of many documents as 64-bit hashes, by array operations. Knows no duplicate and no threshold.
 
-A word is a run of letters and digits, in lower case; punctuation, line ends and markup between words do not count, so
-a passage that was wrapped or quoted has the n-grams of the original. A word's hash is a polynomial in a random odd
-64-bit base over a random 64-bit value per byte, so that all words come out of one running sum; then it is mixed.
+A word is a run of letters and digits, in lower case, but each letter of a script that writes no blanks is one (Han,
+kana, Thai ...); punctuation, line ends and markup between words do not count, so a passage that was wrapped or quoted
+has the n-grams of the original. A word's hash is a polynomial in a random odd 64-bit base over a random 64-bit value
+per byte, so that all words come out of one running sum; then it is mixed.
 """
 
 import re
@@ -16,10 +17,17 @@ from numpy.typing import NDArray
 U64: TypeAlias = NDArray[np.uint64]
 I64: TypeAlias = NDArray[np.int64]
 
-SCHEME = "words-1"  # goes up when a hash changes: hashes of two schemes never meet
+SCHEME = "words-2"  # goes up when a hash changes: hashes of two schemes never meet
 CHUNK_BYTES = 1 << 18  # documents are hashed in chunks of about this size, which stay in the cache
 
 FEW = 16  # characters, of which each is looked for by itself
+_SOLID = (  # of Thai and Lao, Myanmar, Khmer, kana, Han
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
+)
+WORD = re.compile(rf"(?=[{_SOLID}])[^\W_]|(?:(?![{_SOLID}])[^\W_])+")
+"""A word, in a text of any case."""
+_SOLID_ONE = re.compile(rf"[{_SOLID}]")
 _NOT_WORD = re.compile(r"[\W_]+")
 _ASCII = bytes(range(128))
 _SEED = 0x5EED_F1857
@@ -87,6 +95,9 @@ def _plain(text: str) -> bytes:
     text = text.lower()
     data = text.encode(errors="surrogatepass")
     others = set(data.translate(None, _ASCII).decode(errors="surrogatepass"))
+    if _SOLID_ONE.search("".join(others)):
+        text = _SOLID_ONE.sub(r" \g<0> ", text)
+        data = text.encode(errors="surrogatepass")
     between = [character for character in others if not character.isalnum()]
     if len(between) > FEW:
         return _NOT_WORD.sub(" ", text).encode(errors="surrogatepass") + b"\n"

@@ -1,11 +1,12 @@
 """The held-out split: by document hash, so it does not move when documents are added.
 
 A document is held out when its hash falls below ``share``. A source that would have fewer than ``fewest`` gives those
-with the smallest hashes instead, but never more than a fifth of its documents.
+with the smallest hashes instead, but never more than a fifth of its documents; one of fewer than ``LEAST`` gives none.
+It comes after the near-duplicates are gone: a copy in the training text would go as a leak of its held-out twin.
 """
 
 import math
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from pipeline.stage import StageContext, StageFolder
 
 _SALT = "heldout"
 _CHOSEN = "work/split/chosen.json"
+LEAST = 5  # documents of a source that gives any
 
 Smallest = dict[str, tuple[int, list[tuple[float, str]]]]
 """Source -> how many documents it has, and those with the smallest hashes, sorted."""
@@ -33,18 +35,23 @@ def smallest(documents: Iterable[tuple[str, str]], fewest: int) -> Smallest:
     return {source: (len(hashed), sorted(hashed)[:fewest]) for source, hashed in sorted(by_source.items())}
 
 
-def chosen(parts: Sequence[Smallest], fewest: int) -> set[str]:
-    """The documents that are held out whatever the share, from what each piece said."""
-    found: set[str] = set()
-    for source in sorted({source for part in parts for source in part}):
-        own = [part[source] for part in parts if source in part]
-        least = min(fewest, math.ceil(sum(count for count, _ in own) / 5))
-        found |= {document for _, document in sorted(pair for _, few in own for pair in few)[:least]}
+def sizes(parts: Sequence[Smallest]) -> Counter[str]:
+    """How many documents each source has."""
+    return Counter({source: sum(p[source][0] for p in parts if source in p) for source in sorted(set().union(*parts))})
+
+
+def chosen(parts: Sequence[Smallest], fewest: int) -> dict[str, set[str]]:
+    """Source that gives any -> the documents that are held out whatever the share, from what each piece said."""
+    found: dict[str, set[str]] = {}
+    for source, count in sizes(parts).items():
+        if count >= LEAST:
+            few = sorted(pair for part in parts if source in part for pair in part[source][1])
+            found[source] = {document for _, document in few[: min(fewest, math.ceil(count / 5))]}
     return found
 
 
-def is_held_out(document: str, share: float, anyway: set[str]) -> bool:
-    return document in anyway or rows.fraction(document, _SALT) < share
+def is_held_out(document: str, source: str, share: float, anyway: dict[str, set[str]]) -> bool:
+    return source in anyway and (document in anyway[source] or rows.fraction(document, _SALT) < share)
 
 
 def survey(folder: StageFolder, config: CorpusConfig, name: str, n: int) -> int:
@@ -57,9 +64,10 @@ def survey(folder: StageFolder, config: CorpusConfig, name: str, n: int) -> int:
 
 def hold_out(folder: StageFolder, config: CorpusConfig, name: str, n: int) -> int:
     """Write the held-out documents of piece n, last of all, and take them out of the training text."""
-    anyway = set(folder.read_json(_CHOSEN))
+    anyway = {source: set(few) for source, few in folder.read_json(_CHOSEN).items()}
     loaded = documents.load(folder, config, n, "split")
-    held = pa.array([is_held_out(i, config.heldout, anyway) for i in loaded.table["id"].to_pylist()], pa.bool_())
+    pairs = zip(loaded.table["id"].to_pylist(), loaded.table["source"].to_pylist(), strict=True)
+    held = pa.array([is_held_out(*pair, config.heldout, anyway) for pair in pairs], pa.bool_())
     table = loaded.table.filter(held).combine_chunks()
     size = len(table)
     places = pa.array(loaded.places).filter(held)
@@ -70,11 +78,19 @@ def hold_out(folder: StageFolder, config: CorpusConfig, name: str, n: int) -> in
 
 
 def plan(ctx: StageContext, run: Runner, config: CorpusConfig) -> None:
-    """Hold out by hash, in two rounds: the smallest hashes of each source are known only when all were seen."""
+    """Hold out by hash, in two rounds: the smallest hashes of each source are known only when all were seen.
+
+    A source that gives none of its documents, or all, is told.
+    """
     surveys = [Task(f"work/split/{n:05d}.json", {"n": n}, 1) for n in range(config.pieces)]
     run("choosing held-out documents", survey, surveys, "pieces")
     parts: list[Smallest] = [ctx.folder.read_json(task.name) for task in surveys]
     tupled = [{s: (count, [(v, d) for v, d in few]) for s, (count, few) in part.items()} for part in parts]
-    ctx.folder.write_json(_CHOSEN, sorted(chosen(tupled, config.heldout_documents)))
+    few = chosen(tupled, config.heldout_documents)
+    ctx.folder.write_json(_CHOSEN, {source: sorted(found) for source, found in few.items()})
     tasks = [Task(rows.piece("heldout", n), {"n": n}, 1) for n in range(config.pieces)]
     run("holding out", hold_out, tasks, "pieces")
+    held = Counter(source for task in tasks for source in ctx.folder.read_table(task.name)["source"].to_pylist())
+    for source, count in sizes(tupled).items():
+        if held[source] in (0, count):
+            ctx.event("held_out_all" if held[source] else "held_out_none", source=source, documents=count)

@@ -10,9 +10,10 @@ EXAMPLES_A_STEP = 3
 
 _RULES = (
     "Near-duplicates: MinHash proposes clusters, and a document goes only when its own shingles are close enough to "
-    "those of a document that stays, or are nearly all in it; corpus.dedup.survivor says who is preferred. "
+    "those of a document that stays, or are nearly all in it; corpus.dedup.survivor says who is preferred. Held-out "
+    "documents are chosen among those that are left. "
     "Decontamination: a training document goes when it shares enough n-grams with the held-out text or a benchmark. "
-    "What many training documents share is boilerplate and does not count."
+    "What many training documents share is boilerplate and does not count, but for a whole text of a benchmark item."
 )
 
 
@@ -23,7 +24,8 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
     funnel = folder.read_json("funnel.json")
     profile = folder.read_json("profile.json")
     blocks: list[Block] = [look.funnel_table(funnel), look.lost_table(funnel), look.size_chart(funnel)]
-    blocks += [look.reasons_table(funnel), look.cuts_table(folder), Note(_RULES), look.length_chart(profile)]
+    blocks += [*look.over_table(folder), look.reasons_table(funnel), look.cuts_table(folder), Note(_RULES)]
+    blocks.append(look.length_chart(profile))
     languages = look.language_chart(profile)
     blocks += [*([languages] if languages else []), look.signals_table(profile)]
     blocks += [contamination.table(folder.read_json("contamination.json")), *look.learnt_tables(folder)]

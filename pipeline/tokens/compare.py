@@ -1,4 +1,4 @@
-"""The kinds of tokenisers side by side: trained on the words that a run counted most often, and tried on its text.
+"""The run's own tokeniser beside other kinds, which are trained on the words that it counted most often: on its text.
 
 Held-out text first, and training text where there is less of it than asked. Sizes and rates of unknown tokens are
 functions of the run; speeds are measured when this is called. Knows no terminal.
@@ -22,11 +22,14 @@ from pipeline.tokens.config import Kind
 from pipeline.tokens.pieces import load_tokenizer
 from pipeline.tokens.train import build
 
+OWN = "this run"
 KINDS: tuple[str, ...] = get_args(Kind)
 CACHE = "timing/kinds.json"
 MOST_WORDS = 200_000  # that a kind is trained on here
 SAMPLE_BYTES = 400_000  # of each source and language
 DOCUMENT_CHARACTERS = 50_000
+
+_FROM_FILE = "its vocabulary is from a file"
 
 Sample: TypeAlias = dict[tuple[str, str], list[str]]
 """(source, language) -> texts."""
@@ -37,32 +40,41 @@ def say_aloud(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def compare(folder: StageFolder, kinds: Sequence[str] = (), say: Callable[[str], None] = say_aloud) -> list[Block]:
-    """Tables of the kinds asked for, or of all that can be trained here; what was found before is read from a file.
+def compare(
+    folder: StageFolder, kinds: Sequence[str] | None = (), say: Callable[[str], None] = say_aloud
+) -> list[Block]:
+    """Tables of the run's own tokeniser and of the kinds asked for: all that can be trained here, those named, or None.
 
-    Raises ConfigError for a kind that does not exist, UserError for a run without counted words.
+    What was found before is read from a file. Raises ConfigError for a kind that does not exist, UserError before the
+    stage has finished, and for kinds that are named where no words were counted.
     """
-    for kind in kinds:
+    for kind in kinds or ():
         if kind not in KINDS:
             raise ConfigError("--kinds", kind, "there is no such kind", f"Take some of {', '.join(KINDS)}")
     manifest = folder.manifest()
-    if manifest is None or not folder.done(counts.FACTS):
-        rule = "its tokens stage has not finished" if manifest is None else "its vocabulary is from a file"
-        raise UserError("RUN", folder.run, f"no words were counted: {rule}", "Take a run that trained its tokeniser")
+    counted = folder.done(counts.FACTS)
+    if manifest is None:
+        raise UserError("RUN", folder.run, "its tokens stage has not finished", "Run it first: firstlight run")
+    if kinds and not counted:
+        raise UserError("--kinds", ",".join(kinds), f"no words were counted: {_FROM_FILE}", "Leave it out")
     to = StageFolder.open(folder.run, folder.stage, manifest["fingerprint"])
     found: dict[str, Any] = to.read_json(CACHE) if to.done(CACHE) else {}
     found = found["kinds"] if found.get("digest") == manifest["digest"] else {}
-    wanted = kinds or KINDS
-    if any(kind not in found for kind in wanted):
-        words, sample, size = counts.load(folder), take_sample(folder), load_tokenizer(folder).vocab_size
+    wanted = [] if kinds is None or not counted else kinds or KINDS
+    missing = [kind for kind in (OWN, *wanted) if kind not in found]
+    if missing:
+        own, sample, words = load_tokenizer(folder), take_sample(folder), counts.load(folder)
         words = Words(words.texts[:MOST_WORDS], words.counts[:MOST_WORDS])
-        for kind in wanted:
-            if kind not in found:
-                say(f"trying {kind} ({size:,} ids) ...")
-                found[kind] = _try(kind, words, size, sample)
-                with suppress(RunDirError):  # a run that cannot be written can be looked at
-                    to.write_json(CACHE, {"digest": manifest["digest"], "kinds": found})
-    return tables({kind: found[kind] for kind in wanted})
+        for kind in missing:
+            if kind == OWN:
+                found[kind] = _judge(own, sample)
+            else:
+                say(f"trying {kind} ({own.vocab_size:,} ids) ...")
+                found[kind] = _try(kind, words, own.vocab_size, sample)
+            with suppress(RunDirError):  # a run that cannot be written can be looked at
+                to.write_json(CACHE, {"digest": manifest["digest"], "kinds": found})
+    blocks = tables({kind: found[kind] for kind in (OWN, *wanted)})
+    return blocks if counted or kinds is None else [*blocks, Note(f"No other kind was tried: {_FROM_FILE}.")]
 
 
 def take_sample(folder: StageFolder, limit: int = SAMPLE_BYTES) -> Sample:
@@ -88,7 +100,10 @@ def _try(kind: str, words: Words, size: int, sample: Sample) -> dict[str, Any]:
         tokenizer = build(kind, words, size)
     except ConfigError as error:  # its library is missing
         return {"missing": str(error)}
-    seconds = time.perf_counter() - start
+    return {"training_s": round(time.perf_counter() - start, 3)} | _judge(tokenizer, sample)
+
+
+def _judge(tokenizer: Tokenizer, sample: Sample) -> dict[str, Any]:
     rows, used, encoding = [], set[int](), 0.0
     for (source, language), texts in sample.items():
         start = time.perf_counter()
@@ -101,7 +116,6 @@ def _try(kind: str, words: Words, size: int, sample: Sample) -> dict[str, Any]:
         "rows": rows,
         "vocabulary": tokenizer.vocab_size,
         "used": len(used),
-        "training_s": round(seconds, 3),
         "mb_s": round(total / 1e6 / max(encoding, 1e-9), 3),
     }
 
@@ -130,7 +144,7 @@ def tables(found: dict[str, dict[str, Any]]) -> list[Block]:
             _ratio(total[kind]["unknown"], total[kind]["tokens"], 5),
             _ratio(total[kind]["returned"], total[kind]["documents"]),
             facts["mb_s"],
-            facts["training_s"],
+            facts.get("training_s"),
         ]
         for kind, facts in made.items()
     ]

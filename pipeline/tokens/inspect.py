@@ -1,6 +1,7 @@
 """What ``firstlight inspect RUN tokens`` shows: how well the tokeniser fits each source, and what others would do."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from cluster.errors import UserError
 from pipeline.sections import Block, Cell, Section, Table
@@ -11,16 +12,22 @@ from pipeline.tokens.counts import FACTS
 from pipeline.tokens.pieces import load_tokenizer
 
 
-def inspect(folder: StageFolder, kinds: Sequence[str] | None = ()) -> Section:
-    """Kinds of tokenisers side by side (all, those named, or None for none), use of the vocabulary, sizes, words.
+def show(folder: StageFolder, asked: Mapping[str, Any]) -> Section:
+    """What the command line asks for: ``kinds`` as it was typed, `all`, `none` or names with commas."""
+    kinds = asked["kinds"]
+    return inspect(folder, {"all": (), "none": None}.get(kinds, kinds.split(",")))
 
-    Raises UserError before the stage has finished, ConfigError for a kind that does not exist.
+
+def inspect(folder: StageFolder, kinds: Sequence[str] | None = ()) -> Section:
+    """The tokeniser beside other kinds (all, those named, or None for none), use of the vocabulary, sizes, words.
+
+    Raises UserError before the stage has finished and for kinds that cannot be tried, ConfigError for an unknown one.
     """
     if not folder.done("index.json"):
         raise UserError("RUN", folder.run, "the tokens stage has not finished", "Run it first: firstlight run")
     index, tokenizer = folder.read_json("index.json"), load_tokenizer(folder)
     blocks: list[Block] = [look.tokenizer_table(tokenizer, index)]
-    if kinds is not None and folder.manifest() and folder.done(FACTS):
+    if folder.manifest():
         blocks += compare(folder, kinds)
     blocks += [
         look.vocabulary_table(folder, index, tokenizer.vocab_size),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from pipeline.corpus.leaks.benchmarks import Item
 from pipeline.corpus.leaks.config import DecontaminateConfig
@@ -18,9 +19,10 @@ from pipeline.stage import StageFolder
 SHARE = 0.5
 """Of the n-grams of a text that is so short that it has fewer than ``min_hits`` twice over."""
 
+_TEXTS = ("key", "end", "held")
 BATCH = 8_000_000  # characters of text that are hashed together
 
-_PIECES = {name: f"work/decontaminate/index/{name}.parquet" for name in ("grams", "pairs", "held")}
+_PIECES = {name: f"work/decontaminate/index/{name}.parquet" for name in ("grams", "pairs", "held", "parts", "texts")}
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class Index:
     """``hashes`` are sorted; ``pairs`` (n-gram, held-out text) are sorted too, and positions in the other arrays.
 
     ``need`` is how many of its n-grams a held-out text must share with a document to be held by it; 0: it has none.
+    ``parts`` are the n-grams of the single texts of benchmark items, text after text. ``texts`` [texts, 3] are sorted:
+    of each text the n-gram that the fewest texts have, where it ends in ``parts``, and its item.
     """
 
     hashes: U64
@@ -35,6 +39,8 @@ class Index:
     pairs: I64
     need: I64
     names: list[str]  # id of a held-out document, or benchmark:record
+    parts: I64
+    texts: I64
 
     def write(self, folder: StageFolder) -> None:
         folder.write_table(_PIECES["grams"], pa.table({"hash": self.hashes, "short": self.short.astype(np.uint8)}))
@@ -42,10 +48,12 @@ class Index:
         folder.write_table(_PIECES["pairs"], pa.table({"gram": gram, "held": held}))
         names = pa.array(self.names, pa.string())
         folder.write_table(_PIECES["held"], pa.table({"name": names, "need": self.need}))
+        folder.write_table(_PIECES["parts"], pa.table({"gram": self.parts.astype(np.uint32)}))
+        folder.write_table(_PIECES["texts"], pa.table(dict(zip(_TEXTS, self.texts.T, strict=True))))
 
     @classmethod
     def load(cls, folder: StageFolder) -> "Index":
-        found, pairs, held = (folder.read_table(piece) for piece in _PIECES.values())
+        found, pairs, held, parts, texts = (folder.read_table(piece) for piece in _PIECES.values())
         columns = [pairs[name].to_numpy().astype(np.int64) for name in ("gram", "held")]
         short = found["short"].to_numpy().astype(np.int64)
         return cls(
@@ -54,7 +62,15 @@ class Index:
             np.stack(columns, axis=1),
             held["need"].to_numpy(),
             held["name"].to_pylist(),
+            parts["gram"].to_numpy().astype(np.int64),
+            np.stack([texts[name].to_numpy() for name in _TEXTS], axis=1),
         )
+
+    def of_items(self) -> NDArray[np.bool_]:
+        """The n-grams of benchmark items."""
+        found = np.zeros(len(self.hashes), bool)
+        found[self.parts] = True
+        return found
 
 
 class Maker:
@@ -65,6 +81,7 @@ class Maker:
         self._names: list[str] = []
         self._hashes: list[U64] = []
         self._short: list[bool] = []
+        self._texts: dict[bytes, int] = {}  # n-grams of a text of an item -> the first item that has it
 
     def documents(self, ids: list[str], texts: list[str]) -> None:
         """Held-out documents; one of few words has one n-gram, all of it."""
@@ -75,9 +92,13 @@ class Maker:
     def items(self, items: Iterable[Item]) -> None:
         """Items of a benchmark: of texts that are long enough for an n-gram, else of those long enough for a short."""
         for item in items:
-            found = grams(item.texts, self._config.words).hashes
-            short = not len(found)
-            self._add(item.name, grams(item.texts, self._config.min_words).hashes if short else found, short)
+            found = grams(item.texts, self._config.words)
+            short = not len(found.hashes)
+            found = grams(item.texts, self._config.min_words) if short else found
+            for i in range(len(found.ends)):
+                if len(found.of(i)):
+                    self._texts.setdefault(np.unique(found.of(i)).tobytes(), len(self._names))
+            self._add(item.name, found.hashes, short)
 
     def _add(self, name: str, hashes: U64, short: bool) -> None:
         self._names.append(name)
@@ -94,7 +115,20 @@ class Maker:
         short[gram[is_short[held]]] = 1
         half = np.minimum(self._config.min_hits, np.ceil(SHARE * sizes)).astype(np.int64)
         pairs = np.stack([gram.astype(np.int64), held], axis=1)
-        return Index(hashes, short, pairs[np.lexsort((held, gram))], np.where(is_short, sizes, half), self._names)
+        pairs, need = pairs[np.lexsort((held, gram))], np.where(is_short, sizes, half)
+        return Index(hashes, short, pairs, need, self._names, *self._parts(hashes))
+
+    def _parts(self, hashes: U64) -> tuple[I64, I64]:
+        """``Index.parts`` and ``Index.texts``."""
+        parts = [np.searchsorted(hashes, np.frombuffer(text, np.uint64)) for text in self._texts]
+        often = np.bincount(np.concatenate([np.zeros(0, np.int64), *parts]), minlength=len(hashes))
+        key = np.array([part[np.argmin(often[part])] for part in parts], np.int64)
+        order = np.argsort(key, kind="stable").tolist()
+        ends = np.cumsum([len(parts[i]) for i in order], dtype=np.int64)
+        held = np.array(list(self._texts.values()), np.int64)[order]
+        return np.concatenate([np.zeros(0, np.int64), *(parts[i] for i in order)]), np.stack(
+            [key[order], ends, held], axis=1
+        )
 
 
 def find(texts: list[str], index: Index, config: DecontaminateConfig) -> tuple[I64, I64, I64]:

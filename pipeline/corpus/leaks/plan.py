@@ -4,6 +4,7 @@ The driver holds the index and one count for each of its n-grams; texts and hits
 """
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from pipeline.corpus.leaks import benchmarks
 from pipeline.corpus.leaks.contamination import contamination
 from pipeline.corpus.leaks.index import Index, Maker, find
 from pipeline.corpus.leaks.judge import Leak, judge, knows, spans
+from pipeline.corpus.near import earlier
 from pipeline.corpus.shingles import I64
 from pipeline.corpus.work import Runner
 from pipeline.rows import piece
@@ -50,6 +52,10 @@ def decontaminate(ctx: StageContext, run: Runner, config: CorpusConfig) -> Calla
     rare = counts <= config.decontaminate.common
     found = contamination(index, counts > 0, after, rare, [part["leaks"] for part in parts])
     ctx.folder.write_json("contamination.json", found)
+    for benchmark, own_of in found.items():
+        if own_of["left"] and benchmark != benchmarks.HELDOUT:
+            facts = {"items": own_of["items"], "boilerplate": own_of["boilerplate"]}
+            ctx.event("benchmark_left", benchmark=benchmark, left=own_of["left"], **facts)
     _account(ctx, config, parts)
     own = config.decontaminate
     return knows(index.hashes[after & (index.short == 0)], own.words, own.min_hits)
@@ -57,8 +63,7 @@ def decontaminate(ctx: StageContext, run: Runner, config: CorpusConfig) -> Calla
 
 def _index(folder: StageFolder, config: CorpusConfig) -> Index:
     maker = Maker(config.decontaminate)
-    for name in folder.pieces("heldout/"):
-        held = folder.read_table(name)
+    for held in chain(map(folder.read_table, folder.pieces("heldout/")), earlier.heldout(config.dedup)):
         maker.documents(held["id"].to_pylist(), held["text"].to_pylist())
     for path in benchmarks.files(config.decontaminate.against):
         maker.items(benchmarks.read(path))
@@ -75,8 +80,8 @@ def search(folder: StageFolder, config: CorpusConfig, name: str, n: int) -> int:
     grams, count = np.unique(gram, return_counts=True)
     columns = {"gram": grams.astype(np.uint32), "documents": count.astype(np.int64)}
     folder.write_table(piece(f"{_WORK}/seen", n), pa.table(columns))
-    # What is common in this piece alone is common: its hits, which may be many, need not be kept.
-    few = count[np.searchsorted(grams, gram)] <= config.decontaminate.common
+    # What is common in this piece alone is common: its hits, which may be many, are kept for benchmarks only.
+    few = (count[np.searchsorted(grams, gram)] <= config.decontaminate.common) | index.of_items()[gram]
     document, gram = document[few], gram[few]
     hits = {"document": document.astype(np.uint32), "gram": gram.astype(np.uint32), "of": sizes[document]}
     folder.write_table(name, pa.table(hits))
@@ -103,7 +108,7 @@ def decide(folder: StageFolder, config: CorpusConfig, name: str, n: int) -> int:
     # What many documents have, still stands: only few of them leak.
     left = np.zeros(len(counts), bool)
     left[gram[~np.isin(document, list(texts))]] = True
-    left |= ~rare
+    left |= ~rare & ~index.of_items()
     if cuts:
         again = [documents.without(texts[i], _bytes(texts[i], ranges)) for i, ranges in sorted(cuts.items())]
         left[find(again, index, config.decontaminate)[1]] = True

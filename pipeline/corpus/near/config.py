@@ -40,14 +40,18 @@ class DedupConfig(Config):
         8, "Kept documents that one is compared with, and that one band key remembers", unit="documents", ge=1
     )
     rounds: int = result(64, "Most rounds of the search for clusters", unit="rounds", ge=1, le=1_000)
-    max_loss: float = result(
+    max_loss: float = execution(
         0.5, "A source that loses a larger share of its bytes is reported", unit="fraction", gt=0, le=1
     )
     index: bool = result(
-        True, "Whether the band keys of what is kept are written, for later runs to compare with", unit="none"
+        True,
+        "Whether the band keys of what is kept and held out are written, for later runs to compare with",
+        unit="none",
     )
     against: tuple[str, ...] = execution(
-        (), "Directories of earlier runs whose kept documents count as seen. What they hold counts", unit="none"
+        (),
+        "Directories of earlier runs whose kept and held-out documents count as seen. What they hold counts",
+        unit="none",
     )
 
     @model_validator(mode="after")

@@ -1,10 +1,11 @@
-"""The index that a run leaves of what it kept, and how a later run compares with it.
+"""The index that a run leaves of what it kept or held out, and how a later run compares with it.
 
-``index/N.bin`` are the band keys of ``kept/N``, sorted, of one key at most ``bucket_pairs`` documents. A later run
-sends them to its partitions as documents that always stay; of their texts it reads those that share a key with its own.
+``index/N.bin`` are the band keys of ``kept/N`` and then ``heldout/N``, sorted, of one key at most ``bucket_pairs``
+documents. A later run sends them to its partitions as documents that always stay; of their texts it reads those that
+share a key with its own.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -21,18 +22,20 @@ from pipeline.corpus.work import Runner
 from pipeline.stage import StageContext, StageFolder
 
 SCHEME = "index/scheme.json"
+RUNS = "timing/earlier.json"
+"""The directories of the earlier runs, for a reader: what they are called belongs to no digest."""
 
 
 def write(folder: StageFolder, config: CorpusConfig, name: str, n: int) -> int:
-    """The index of piece n of the kept documents."""
-    table = folder.read_table(rows.piece("kept", n))
+    """The index of piece n of the documents that others must not repeat."""
+    table = _seen(folder, n)
     key, has = keys.all_keys(table, config.dedup)
     folder.write_bytes(name, buckets.pack(*buckets.ranked(key, has, config.dedup.bucket_pairs)), rows=len(has))
     return len(table)
 
 
 def index(ctx: StageContext, run: Runner, config: CorpusConfig) -> None:
-    """Leave the index of the kept documents, after all steps."""
+    """Leave the index, after all steps."""
     run("indexing", write, [Task(_index(n), {"n": n}, 1) for n in range(config.pieces)], "pieces")
     ctx.folder.write_json(SCHEME, {**keys.scheme(config.dedup), "pieces": config.pieces})
 
@@ -81,9 +84,18 @@ def texts(config: DedupConfig, places: U64) -> Sequence[pa.Table]:
     for base in np.unique(places >> np.uint64(32)).tolist():
         own = places[places >> np.uint64(32) == base]
         folder = _folder(config.against[(base >> 16) - 1])
-        table = folder.read_table(rows.piece("kept", base & 0xFFFF)).select(tables.DOCUMENTS.names)
-        found.append(table.take(pa.array((own & np.uint64(0xFFFFFFFF)).astype(np.int64))).cast(tables.DOCUMENTS))
+        found.append(_seen(folder, base & 0xFFFF).take(pa.array((own & np.uint64(0xFFFFFFFF)).astype(np.int64))))
     return found
+
+
+def _seen(folder: StageFolder, n: int) -> pa.Table:
+    return tables.concat((folder.read_table(rows.piece(kind, n)) for kind in ("kept", "heldout")), tables.DOCUMENTS)
+
+
+def heldout(config: DedupConfig) -> Iterator[pa.Table]:
+    """What the earlier runs have held out, in pieces: no training text of a later one may hold it."""
+    for run in config.against if config.enabled else ():
+        yield from map(_folder(run).read_table, _folder(run).pieces("heldout/"))
 
 
 def place(run: int, n: int) -> int:

@@ -1,6 +1,5 @@
 """From texts to shingles and band keys, and the scheme that says which keys may meet. Knows no file."""
 
-import re
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -15,31 +14,26 @@ from pipeline.corpus.near.config import DedupConfig
 from pipeline.corpus.shingles import U64, Grams
 
 SCHEME = "bands-1"  # goes up when the same text would get other keys
-_HAN = re.compile(r"[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 SLICE_BYTES = 1 << 25  # of text whose shingles are in memory at once
 
 
 def signed(table: pa.Table, config: DedupConfig) -> Iterator[tuple[Grams, U64]]:
     """Shingles and band keys [documents, bands] of some documents at a time, until all had their turn.
 
-    A Chinese character is a word. A text of fewer words than a shingle has one shingle, a text without words none.
+    A text of fewer words than a shingle has one shingle, a text without words none.
     Where only documents of one source may be duplicates, the source is part of the key.
     """
     total = np.cumsum(documents.byte_lengths(table))
     cuts = np.unique(np.searchsorted(total, np.arange(0, int(total[-1]) if len(total) else 0, SLICE_BYTES)))
     for first, last in pairwise([*cuts.tolist(), len(table)]):
         some = table.slice(first, last - first)
-        grams = shingles.grams([_spaced(text) for text in some["text"].to_pylist()], config.words, whole=True)
+        grams = shingles.grams(some["text"].to_pylist(), config.words, whole=True)
         keys = minhash.band_keys(minhash.signatures(grams, config.bands * config.rows), config.bands, config.rows)
         if config.scope == "source":
             sources = some["source"].to_pylist()
             salts = {source: xxhash.xxh3_64_intdigest(source.encode()) for source in set(sources)}
             keys = shingles.mix(keys ^ np.array([salts[source] for source in sources], np.uint64)[:, None])
         yield grams, keys
-
-
-def _spaced(text: str) -> str:
-    return text if text.isascii() else _HAN.sub(r" \g<0> ", text)
 
 
 def all_keys(table: pa.Table, config: DedupConfig) -> tuple[U64, shingles.I64]:

@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from cluster.data import Task
+from cluster.storage import open_storage
 from pipeline.corpus.config import CorpusConfig
 from pipeline.corpus.near import earlier, keys, tasks
 from pipeline.corpus.work import Runner, Work
@@ -13,9 +14,10 @@ EDGES_A_TASK = 1 << 22  # of a round, so that small graphs are solved at once, a
 
 
 def near(ctx: StageContext, run: Runner, config: CorpusConfig) -> None:
-    """Find near-duplicates among the training text, and write who leaves; counts them, and warns of heavy losses."""
+    """Find near-duplicates among all documents, and write who leaves; counts them, and warns of heavy losses."""
     dedup = config.dedup
     old = [earlier.pieces(dedup, path) for path in dedup.against]
+    ctx.folder.write_json(earlier.RUNS, [str(open_storage(path)) for path in dedup.against])
 
     def phase(label: str, work: Work, name: str, arguments: list[dict[str, Any]]) -> list[dict[str, Any]]:
         made = [Task(f"{tasks.WORK}/{name}/{i:05d}.json", own, 1) for i, own in enumerate(arguments)]

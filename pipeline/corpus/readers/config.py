@@ -52,8 +52,13 @@ class Source(Config):
         "auto", "Whether private facts are masked; auto is off for code and on for all else", unit="none"
     )
     priority: int = result(0, "Of two documents that repeat each other, that of the higher priority stays", unit="none")
-    max_bad: float = result(
-        0.05, "Share of its records that may be set aside; the run fails past it", unit="fraction", ge=0, le=1
+    max_bad: float = execution(
+        0.05,
+        "Share of its records that may be unreadable; the run fails past it, from 11 such records on. Pages without"
+        " content or with monstrous markup, and records that are too long, do not count",
+        unit="fraction",
+        ge=0,
+        le=1,
     )
 
     @model_validator(mode="before")

@@ -59,6 +59,8 @@ def _record(source: Source, line: Line, limit: int) -> Iterator[Raw]:
         value = _parse(line.head)
         if isinstance(value, dict):
             found = records.mapped(source.fields, value)
+            if "text" not in found:
+                where += f" (its fields are {', '.join(value)[:200]})"
             yield from records.named(name, found, line.document, line.head, limit, where)
         else:
             yield records.unreadable(name, line.document, *value, line.head, where)
@@ -67,7 +69,7 @@ def _record(source: Source, line: Line, limit: int) -> Iterator[Raw]:
 def _parse(line: bytes) -> dict[str, Any] | tuple[str, int]:
     """The object of a line, or why it is none, and from which byte on."""
     try:
-        said = line.decode()
+        said = line.decode().removeprefix("\ufeff")  # the mark of UTF-8
         if _depth(said) > DEEPEST:
             return "not_json", 0
         value = json.loads(said)

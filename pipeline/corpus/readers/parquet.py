@@ -66,7 +66,8 @@ def _rows(source: Source, file: Any, number: int, first: int, limit: int) -> Ite
                 at += 1
     except _BROKEN:
         document = rows.document_id(source.name, f"rows {at} to {behind}".encode())
-        yield records.aside(source.name, document, "damaged", float(behind - at), b"", f"row {at}")
+        left = behind - at
+        yield records.aside(source.name, document, "damaged", float(left), b"", f"row {at}", left)
 
 
 def _decoded(batch: Any) -> list[dict[str, Any] | bytes]:

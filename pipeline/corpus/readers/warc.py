@@ -2,8 +2,8 @@
 
 A document is a record of type response (HTTP status 200) or resource that holds HTML, or one of type conversion that
 holds plain text. All other records, such as requests, images, redirects and revisits, hold no page: they are passed
-over, and count neither as documents nor as records set aside. Records are framed here, so that one that is broken or
-too long costs itself and no other; fastwarc reads the heads and the HTTP message of one record.
+over, and counted by cause, neither as documents nor as records set aside. Records are framed here, so that one that is
+broken or too long costs itself and no other; fastwarc reads the heads and the HTTP message of one record.
 """
 
 import re
@@ -27,7 +27,8 @@ _BEGIN = re.compile(rb"(?<=\n)WARC/1\.\d")
 _BLANKS = re.compile(rb"[\r\n]*")
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 _LENGTH = re.compile(rb"^Content-Length:[ \t]*(\d{1,18})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
-_TYPE = re.compile(rb"^WARC-Type:[ \t]*(response|resource|conversion)[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_TYPE = re.compile(rb"^WARC-Type:[ \t]*([\w-]{1,40})[ \t]*\r?$", re.IGNORECASE | re.MULTILINE)
+_OF_PAGES = ("response", "resource", "conversion")
 
 
 class _Window:
@@ -81,8 +82,8 @@ class _Window:
             raise self._damage
 
 
-def read(source: Source, stream: Stream, unit: Unit, limit: int) -> Iterator[Raw]:
-    """A document for each page, with url, date and title."""
+def read(source: Source, stream: Stream, unit: Unit, limit: int) -> Iterator[Raw | str]:
+    """A document for each page, with url, date and title; of other records, what they are."""
     window, longest = _Window(stream), inflate.longest(stream)
     while seen := window.peek(_HEAD):
         if blanks := _BLANKS.match(seen):
@@ -94,7 +95,7 @@ def read(source: Source, stream: Stream, unit: Unit, limit: int) -> Iterator[Raw
         if not head.startswith(b"WARC/") or not end or not length:
             if not head:
                 break
-            if not at:
+            if not at and not head.startswith(b"WARC/"):
                 raise Damaged("not_warc", 0, head)
             if head.startswith(b"WARC/") and not end and len(head) < _HEAD:
                 raise window.ended()
@@ -108,23 +109,28 @@ def read(source: Source, stream: Stream, unit: Unit, limit: int) -> Iterator[Raw
             document = rows.document_id(source.name, head)
             yield records.aside(source.name, document, "endless", float(size), head, f"byte {at}")
             return
-        if _TYPE.search(head, 0, end.start() + 1):
+        said = _TYPE.search(head, 0, end.start() + 1)
+        kind = said[1].decode().lower() if said else "without a type"
+        if kind in _OF_PAGES:
             body = window.peek(min(size, limit + _HEAD))
             if len(body) < min(size, limit + _HEAD):
                 raise window.ended()
             yield from _page(source.name, head[: end.end()] + body, size, limit, f"byte {at}")
+        else:
+            yield f"records {kind}"
         if not window.skip(size):
             raise window.ended()
     window.check()
 
 
-def _page(source: str, data: bytes, size: int, limit: int, where: str) -> Iterator[Raw]:
-    """The document of a record, if it holds a page; of its ``size`` bytes, at most the first are there."""
+def _page(source: str, data: bytes, size: int, limit: int, where: str) -> Iterator[Raw | str]:
+    """The document of a record, or what else it holds; of its ``size`` bytes, at most the first are there."""
     try:
         record = WarcRecord.from_bytes(data)
         record.parse_http(auto_decode="all")
-        kind = _kind(record)
-        if not kind:
+        kind, page = _kind(record)
+        if not page:
+            yield kind
             return
         body = record.reader.read(limit + 1)
     except (OSError, ValueError):
@@ -141,16 +147,18 @@ def _page(source: str, data: bytes, size: int, limit: int, where: str) -> Iterat
         yield from records.text(source, body, document, limit, where, records.pack(facts))
 
 
-def _kind(record: WarcRecord) -> str:
-    """The media type of the page that a record holds, or an empty string for one that holds none. Raises ValueError."""
+def _kind(record: WarcRecord) -> tuple[str, bool]:
+    """The media type of what a record holds, or its status, and whether that is a page. Raises ValueError."""
     what = _said(record, "WARC-Type").lower()
     if record.is_http:
         if record.http_headers is None or record.http_headers.status_code is None:
             raise ValueError("no HTTP message")
-        kind = record.http_content_type or "" if record.http_headers.status_code == 200 else ""
+        if record.http_headers.status_code != 200:
+            return f"HTTP status {record.http_headers.status_code}", False
+        kind = record.http_content_type or ""
     else:
         kind = _said(record, "Content-Type").partition(";")[0].strip().lower()
-    return kind if kind in _HTML or (kind, what) == ("text/plain", "conversion") else ""
+    return kind[:40] or "no media type", kind in _HTML or (kind, what) == ("text/plain", "conversion")
 
 
 def _said(record: WarcRecord, name: str) -> str:

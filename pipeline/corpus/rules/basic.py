@@ -7,21 +7,28 @@ where those have one; thresholds are loose, because a small corpus cannot spare 
 import re
 import unicodedata
 from collections import Counter
-from collections.abc import Callable
 from functools import cached_property, lru_cache
 
 from pipeline import rows
 from pipeline.corpus.config import CorpusConfig
 from pipeline.corpus.families import Family, Learnt, Verdict
-from pipeline.corpus.readers.config import Source
+from pipeline.corpus.readers.config import PACKAGED, Source
 from pipeline.corpus.rules.config import BasicConfig
+from pipeline.corpus.rules.seen import Rule, first_broken
 from pipeline.rows import Row
+
+FAMILY = "basic"
+PACKAGED_FOREIGN = 0.3  # the texts that come with a package are English
 
 _DIGIT = re.compile(r"[0-9]")
 _BLANK = re.compile(r"\s")
 _NOT_LETTER = re.compile(r"[\W\d_]")
 _WORDS_IN_LINE = re.compile(r"[\w \t]+")
 _ASCII_LETTER = re.compile(r"[a-zA-Z]")
+_UNSPACED = re.compile(  # Thai and Lao, Myanmar, Khmer, kana, Han
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\uff66-\uff9d"
+    "\U00020000-\U0003ffff]"
+)
 
 FEWEST_WORDS_TO_COUNT = 20
 FEWEST_LINES_TO_COUNT = 4
@@ -37,9 +44,9 @@ class Seen:
 
     @cached_property
     def words(self) -> list[str]:
-        """Words of what was said, without the speakers' letters."""
+        """Words of what was said, without the speakers' letters. In scripts without blanks each character is one."""
         said = [turn["text"] for turn in self.turns] or [self.text]
-        return [word for text in said for word in text.split()]
+        return [word for text in said for word in _spaced(text).split()]
 
     @cached_property
     def letters(self) -> str:
@@ -48,6 +55,10 @@ class Seen:
     @cached_property
     def visible(self) -> int:
         return max(1, len(self.text) - len(_BLANK.findall(self.text)))
+
+
+def _spaced(text: str) -> str:
+    return text if text.isascii() else _UNSPACED.sub(r" \g<0> ", text)
 
 
 def too_few_words(seen: Seen) -> float:
@@ -119,36 +130,36 @@ def table(seen: Seen) -> float:
     return max(size.values(), default=0) / max(1, len(seen.text))
 
 
-Rule = tuple[Callable[[Seen], float], str, bool]  # the measure, its threshold's field, whether that is a least value
-
-RULES: tuple[Rule, ...] = (
-    (foreign_script, "max_foreign", False),
-    (too_few_words, "min_words", True),
-    (one_speaker, "min_speakers", True),
-    (few_letters, "min_letters", True),
-    (mostly_digits, "max_digits", False),
-    (long_words, "max_word_length", False),
-    (one_word, "max_word_share", False),
-    (repeated_lines, "max_repeated_lines", False),
-    (table, "max_table", False),
+RULES: tuple[Rule[Seen], ...] = (
+    Rule(foreign_script, ">", "max_foreign"),
+    Rule(too_few_words, "<", "min_words"),
+    Rule(one_speaker, "<", "min_speakers"),
+    Rule(few_letters, "<", "min_letters"),
+    Rule(mostly_digits, ">", "max_digits"),
+    Rule(long_words, ">", "max_word_length"),
+    Rule(one_word, ">", "max_word_share"),
+    Rule(repeated_lines, ">", "max_repeated_lines"),
+    Rule(table, ">", "max_table"),
 )
 
 
 def make(config: CorpusConfig, learnt: Learnt) -> Family:
     """The judge of one document."""
-    rules = config.rules.basic
+    own, packaged = (settled(config.rules.basic, comes_with) for comes_with in (False, True))
 
     def judge(row: Row, source: Source) -> Verdict:
-        return Verdict(broken=broken(row, rules))
+        return Verdict(broken=broken(row, packaged if source.kind in PACKAGED else own))
 
     return judge
 
 
+def settled(config: BasicConfig, packaged: bool) -> BasicConfig:
+    """With a ``max_foreign`` where it was left open: off for the user's own files, which may be in any script."""
+    if config.max_foreign is not None:
+        return config
+    return config.model_copy(update={"max_foreign": PACKAGED_FOREIGN if packaged else 1.0})
+
+
 def broken(row: Row, config: BasicConfig) -> tuple[str, float] | None:
     """The first rule that a document breaks, as (reason, score); None where it keeps all of them."""
-    seen = Seen(row)
-    for measure, field, least in RULES:
-        score, threshold = measure(seen), getattr(config, field)
-        if score < threshold if least else score > threshold:
-            return measure.__name__, round(score, 6)
-    return None
+    return first_broken(FAMILY, RULES, Seen(row), config)

@@ -18,7 +18,14 @@ class BasicConfig(Config):
 
     min_words: int = result(2, "Fewest words of a document", unit="words", ge=0)
     min_speakers: int = result(2, "Fewest speakers of a conversation", unit="speakers", ge=0)
-    max_foreign: float = result(0.3, "Largest share of letters outside the Latin script", unit="fraction", ge=0, le=1)
+    max_foreign: float | None = result(
+        None,
+        "Largest share of letters outside the Latin script; left open, 0.3 for the kinds that come with a package, and "
+        "off for all others",
+        unit="fraction",
+        ge=0,
+        le=1,
+    )
     max_digits: float = result(0.25, "Largest share of digits among visible characters", unit="fraction", ge=0, le=1)
     min_letters: float = result(0.4, "Smallest share of letters among visible characters", unit="fraction", ge=0, le=1)
     max_repeated_lines: float = result(

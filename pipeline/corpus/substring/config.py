@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from cluster.fields import Config, result
+from cluster.fields import Config, execution, result
 
 
 class SubstringConfig(Config):
@@ -17,6 +17,6 @@ class SubstringConfig(Config):
         "characters", "What a cut leaves whole; a cut only ever shrinks to it", unit="none"
     )
     min_left: int = result(50, "A document that was cut and has less left is dropped", unit="bytes of UTF-8", ge=0)
-    max_loss: float = result(
+    max_loss: float = execution(
         0.5, "A source that loses a larger share of its bytes is reported", unit="fraction", gt=0, le=1
     )

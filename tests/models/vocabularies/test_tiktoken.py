@@ -78,6 +78,22 @@ def test_ranks_that_nobody_trained_are_followed_too() -> None:
 
 
 @pytest.mark.parametrize(
+    ("encoding", "name"),
+    [("cl100k_base", "cl100k"), ("o200k_base", "o200k"), ("r50k_base", "gpt2"), ("p50k_base", "gpt2")],
+)
+def test_the_librarys_own_names_are_known(encoding: str, name: str) -> None:
+    assert encoding in tiktoken.list_encoding_names()
+    data = file_of(learnt(LEAF.PATTERNS[name], 20))
+    assert LEAF.load(data, encoding) == LEAF.load(data, name)
+
+
+@pytest.mark.parametrize("word", ["cl100k_bse", "gpt-4", "o200k_harmony", "llama3", ""])
+def test_a_word_that_is_no_name_is_no_pattern(word: str) -> None:
+    with pytest.raises(ValueError, match=r"file_pattern = .* is no known pattern: take cl100k, gpt2, .*o200k"):
+        LEAF.load(file_of({bytes([b]): b for b in range(256)}), word)
+
+
+@pytest.mark.parametrize(
     ("data", "pattern", "why"),
     [
         (b"YQ== 0\nnot base64 1\n", "gpt2", "line 2"),

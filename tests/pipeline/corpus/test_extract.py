@@ -1,6 +1,7 @@
 """From sources to raw documents: each kind, bad records set aside, ids that follow the content alone."""
 
 import dataclasses
+import gzip
 import json
 import os
 import shutil
@@ -12,7 +13,8 @@ import pytest
 from cluster.errors import SourceError
 from pipeline import rows
 from pipeline.corpus.extract import extract
-from pipeline.corpus.locate import content_digest, groups, name_of, units
+from pipeline.corpus.files import NO_FILE, OTHER_KIND
+from pipeline.corpus.locate import content_digest, groups, listed, name_of, units
 from pipeline.corpus.readers.config import Source
 from pipeline.corpus.records import Raw
 from tests.support import corpus
@@ -150,12 +152,63 @@ def test_the_language_of_questions_is_part_of_the_content(tmp_path: Path) -> Non
 UNREADABLE = r"corpus\.sources\.s\.path .* cannot be read: .*Mend it"
 
 
-def test_a_link_to_nothing_is_an_error_and_not_skipped(tmp_path: Path) -> None:
+def test_a_link_to_nothing_and_a_pipe_are_passed_over_and_counted(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one")
     (tmp_path / "b.txt").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(SourceError, match=UNREADABLE) as caught:
-        units([Source(name="s", kind="text", path=str(tmp_path))], 1_000)
-    assert caught.value.value == str(tmp_path / "b.txt")
+    os.mkfifo(tmp_path / "c.txt")
+    for path in (tmp_path, tmp_path / "*.txt"):
+        over: Counter[str] = Counter()
+        assert [Path(file.path).name for file in listed(Source(name="s", kind="text", path=str(path)), over)] == [
+            "a.txt"
+        ]
+        assert +over == {NO_FILE: 2}
+    for alone in ("b.txt", "c.txt"):
+        with pytest.raises(SourceError, match="1 pipes, devices and links to nothing were passed over"):
+            listed(Source(name="s", kind="text", path=str(tmp_path / alone)))
+
+
+NAMES = (
+    "a.html B.HTML c.HTM d.xhtml e.jsonl f.JSONL.GZ g.json h.jsonl.xz i.ndjson j.json.gz k.warc l.arc.gz m.warc.wet.gz "
+    "n.pq o.csv p.tsv q.rst R.TXT s.text.bz2 notes notes.gz t.md t.2024 .u"
+)
+
+
+@pytest.mark.parametrize(
+    ("kind", "more", "wanted"),
+    [
+        ("html", {}, "B.HTML a.html c.HTM d.xhtml"),
+        ("jsonl", {}, "e.jsonl f.JSONL.GZ i.ndjson j.json.gz"),
+        ("warc", {}, "k.warc m.warc.wet.gz"),
+        ("parquet", {}, "n.pq"),
+        ("csv", {}, "o.csv"),
+        ("csv", {"delimiter": "\t"}, "o.csv p.tsv"),
+        ("text", {}, "R.TXT notes notes.gz q.rst s.text.bz2"),
+        ("markdown", {}, "t.md"),
+    ],
+)
+def test_a_folder_gives_the_files_of_its_kind_and_counts_the_others(
+    tmp_path: Path, kind: str, more: dict[str, str], wanted: str
+) -> None:
+    names = NAMES.split()
+    for name in names:
+        (tmp_path / name).write_text("x")
+    over: Counter[str] = Counter()
+    found = listed(Source.model_validate({"name": "s", "kind": kind, "path": str(tmp_path), **more}), over)
+    assert [Path(file.path).name for file in found] == wanted.split()
+    assert over == {OTHER_KIND: len(names) - len(found) - 1}  # the hidden one is no text of anybody
+    whole = Source.model_validate({"name": "s", "kind": kind, "path": f"{tmp_path}/*", **more})
+    assert len(listed(whole)) == len(names) - 1  # a glob is taken at its word
+
+
+def test_a_suffix_in_capitals_says_that_a_file_is_compressed(tmp_path: Path) -> None:
+    (tmp_path / "A.JSONL.GZ").write_bytes(gzip.compress(b'{"text": "one"}'))
+    (raw,) = read([Source(name="s", kind="jsonl", path=str(tmp_path))])["s"]
+    assert raw["text"] == "one"
+
+
+def test_of_a_package_nothing_is_said_to_be_passed_over() -> None:
+    over: Counter[str] = Counter()
+    assert listed(Source(name="s", kind="code"), over) and not over
 
 
 def test_a_folder_that_cannot_be_listed_is_an_error_and_not_skipped(tmp_path: Path) -> None:

@@ -76,7 +76,8 @@ def test_an_unknown_family_is_an_error_that_lists_the_known(name: str) -> None:
 
 
 def test_what_families_learn_and_read_is_asked_of_those_of_the_sources() -> None:
-    config = CorpusConfig.model_validate({"rules": {"c4": {"bad_words": "/list"}}})
-    assert families.outside(config) == [] and families.learn(config) == {}
-    asked = config.model_copy(update={"sources": (SOURCE.model_copy(update={"rules": ("basic", "c4")}),)})
+    source = SOURCE.model_copy(update={"rules": ("basic", "c4")})
+    asked = CorpusConfig.model_validate({"sources": [source], "rules": {"c4": {"bad_words": "/list"}}})
     assert families.outside(asked) == ["/list"]
+    config = asked.model_copy(update={"sources": (SOURCE,)})
+    assert families.outside(config) == [] and families.learn(config) == {}

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -71,6 +72,12 @@ def test_the_same_documents_and_digest_from_store_and_disk(endpoint: str, folder
     found = documents(there)
     assert len(found) == {"jsonl": 301, "parquet": 2, "html": 1, "warc": 1}[kind]
     assert found == documents(here) and content_digest([there]) == content_digest([here])
+
+
+def test_what_is_passed_over_is_counted_alike(endpoint: str, folder: Path) -> None:
+    for top in (source("html", "s3://bucket/in", endpoint), source("html", f"{folder}/in")):
+        over: Counter[str] = Counter()
+        assert len(listed(top, over)) == 1 and over == {files.OTHER_KIND: 4}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The whole corpus stage on the tiny corpus, run by a loop instead of Ray."""
 
+import json
 import random
 import shutil
 from collections import Counter
@@ -10,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from cluster.data import Task
-from cluster.errors import CorruptPiece, UserError
+from cluster.errors import CorruptPiece, SourceError, UserError
 from pipeline import rows
 from pipeline.config import RunConfig
 from pipeline.corpus import inspect, items, view
@@ -102,8 +103,9 @@ def test_each_kind_of_bad_document_has_its_reason(made: tuple[StageFolder, dict[
     dropped = read(folder, "dropped")
     reasons = Counter((row["step"], row["reason"]) for row in dropped)
     assert reasons["read", "invalid_utf8"] == 2 and reasons["read", "too_long"] == 1
-    assert reasons["filter", "one_speaker"] == 11 and reasons["filter", "foreign_script"] == 24
-    assert reasons["filter", "table"] >= 1 and reasons["exact_dup", "same_text"] >= 3
+    assert reasons["filter", "basic.min_speakers < 2"] == 11
+    assert reasons["filter", "basic.max_foreign > 0.3"] == 24
+    assert reasons["filter", "basic.max_table > 0.3"] >= 1 and reasons["exact_dup", "same_text"] >= 3
     assert reasons["near_dup", "similar_text"] >= 5
     kept = {row["id"] for row in [*read(folder, "kept"), *read(folder, "heldout")]}
     everything = kept | {row["id"] for row in dropped}
@@ -117,8 +119,8 @@ def test_each_kind_of_bad_document_has_its_reason(made: tuple[StageFolder, dict[
 
 def test_the_counts_name_the_hash_schemes(made: tuple[StageFolder, dict[str, Any]]) -> None:
     _, counts = made
-    assert counts["near_dup"]["scheme"] == "bands-1 of affine32 over words-1, seed 1"
-    assert counts["decontamination_scheme"] == "words-1"
+    assert counts["near_dup"]["scheme"] == "bands-1 of affine32 over words-2, seed 1"
+    assert counts["decontamination_scheme"] == "words-2"
 
 
 def test_no_held_out_passage_is_in_the_training_text(made: tuple[StageFolder, dict[str, Any]]) -> None:
@@ -179,17 +181,100 @@ def test_no_text_left_is_an_error_of_the_user(config: CorpusConfig, tmp_path: Pa
             )
         }
     )
-    with pytest.raises(UserError, match="no document is left"):
+    with pytest.raises(UserError, match=r"no document is left.* by filter, basic.min_words < 1e\+06; .* by .*; .* by "):
         make(tmp_path, strict)
 
 
-@pytest.mark.parametrize("texts", [[""], ["", " \n"], ["a b"]])
+@pytest.mark.parametrize("texts", [[""], ["", " \n"]])
 def test_an_empty_corpus_is_an_error_of_the_user(config: CorpusConfig, tmp_path: Path, texts: list[str]) -> None:
     for number, text in enumerate(texts):
         (tmp_path / f"{number}.txt").write_text(text)
     only = config.model_copy(update={"sources": (Source(name="a", kind="text", path=f"{tmp_path}/*.txt"),)})
     with pytest.raises(UserError, match="no document is left"):
         make(tmp_path / "run", only)
+
+
+def test_a_large_cluster_is_text_once_and_no_held_out_text_has_a_copy(config: CorpusConfig, tmp_path: Path) -> None:
+    say = corpus.Writer("cluster")
+    body = say.text(20)
+    for number in range(60):
+        (tmp_path / f"c{number}.txt").write_text(f"{body} {' '.join(say.random.sample(say.words, 2))}")
+        (tmp_path / f"o{number}.txt").write_text(say.text(20))
+    only = config.model_copy(
+        update={"heldout": 0.3, "sources": (Source(name="a", kind="text", path=f"{tmp_path}/*.txt"),)}
+    )
+    folder, _, _ = make(tmp_path / "run", only)
+    copies = [row for kind in ("kept", "heldout") for row in read(folder, kind) if row["text"].startswith(body)]
+    assert len(copies) == 1 and len(read(folder, "heldout")) > 10
+    assert not [row for row in read(folder, "dropped") if row["step"] == "decontaminate"]
+
+
+def test_a_source_that_gives_none_is_text_and_is_told(config: CorpusConfig, tmp_path: Path) -> None:
+    (tmp_path / "book.txt").write_text(corpus.Writer("book").text(50))
+    more = (*config.sources, Source(name="book", kind="text", path=f"{tmp_path}/book.txt"))
+    folder, heard, _ = make(tmp_path / "run", config.model_copy(update={"sources": more, "heldout": 0.4}))
+    assert "book" in {row["source"] for row in read(folder, "kept")}
+    assert {"kind": "held_out_none", "source": "book", "documents": 1} in heard.events
+
+
+def test_exact_duplicates_that_take_much_of_a_source_are_told(config: CorpusConfig, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(json.dumps({"text": corpus.Writer(f"{i}").text(9), "n": name}) + "\n" for i in range(20))
+        )
+    fields = {"text": "text", "n": "n"}
+    sources = tuple(Source(name=n, kind="jsonl", path=f"{tmp_path}/{n}.jsonl", fields=fields) for n in ("a", "b"))
+    folder, heard, _ = make(tmp_path / "run", config.model_copy(update={"sources": sources}))
+    funnel, lost = folder.read_json("funnel.json"), [e for e in heard.events if e.get("step") == "exact_dup"]
+    gone = {s: 1 - steps["exact_dup"]["bytes"] / steps["filter"]["bytes"] for s, steps in funnel.items()}
+    assert [(e["kind"], e["source"]) for e in lost] == [("source_lost", s) for s in gone if gone[s] > 0.5]
+    assert lost and all(e["share"] == round(gone[e["source"]], 4) for e in lost)
+
+
+def test_a_later_run_shows_the_partner_in_the_earlier_one_and_takes_none_of_its_held_out_text(
+    made: tuple[StageFolder, dict[str, Any]], config: CorpusConfig, tmp_path: Path
+) -> None:
+    old, _ = made
+    old.storage.put("corpus/manifest.json", b'{"fingerprint": "f", "digest": "d"}')
+    held = max((row["text"] for row in read(old, "heldout") if row["source"] == "docs"), key=len)
+    say, kept = corpus.Writer("later"), max((row["text"] for row in read(old, "kept")), key=len)
+    quoted = f"{say.text(30)} {' '.join(held.split()[20:80])} {say.text(30)}"
+    texts = [f"{held} again", f"{kept} again", quoted, *(say.text(20) for _ in range(30))]
+    (tmp_path / "new.jsonl").write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
+    new = {
+        "sources": (Source(name="new", kind="jsonl", path=f"{tmp_path}/new.jsonl"),),
+        "dedup": config.dedup.model_copy(update={"against": (old.run,)}),
+        "heldout": 1e-9,
+        "heldout_documents": 1,
+    }
+    folder, _, _ = make(tmp_path / "run", config.model_copy(update=new))
+    assert len(read(folder, "dropped")) == 3 and len(read(folder, "kept")) == 29
+    for step, count in (("near_dup", 2), ("decontaminate", 1)):
+        (block,) = inspect.inspect(folder, step).blocks
+        assert isinstance(block, Examples) and len(block.items) == count
+        assert all(example.partner.startswith(f"[in the run {old.run}]\n") for example in block.items)
+
+
+def test_a_broken_benchmark_ends_the_run_before_it_reads(config: CorpusConfig, tmp_path: Path) -> None:
+    (tmp_path / "quiz.jsonl.gz").write_bytes(b"no")
+    against = config.decontaminate.model_copy(update={"against": (f"{tmp_path}/quiz.jsonl.gz",)})
+    with pytest.raises(SourceError, match="not_gzip"):
+        make(tmp_path / "run", config.model_copy(update={"decontaminate": against}), stop_after=0)
+
+
+def test_a_document_that_holds_a_benchmark_item_is_shown(config: CorpusConfig, tmp_path: Path) -> None:
+    question = "Which of the two rivers of the old town was crossed by the first bridge that was made of stone?"
+    say = corpus.Writer("shown")
+    for number in range(30):
+        (tmp_path / f"{number}.txt").write_text(f"{say.text(9)} {question if number < 3 else ''} {say.text(9)}")
+    (tmp_path / "quiz.jsonl").write_text(json.dumps({"q": question}))
+    only = {
+        "sources": (Source(name="a", kind="text", path=f"{tmp_path}/*.txt"),),
+        "decontaminate": config.decontaminate.model_copy(update={"against": (f"{tmp_path}/quiz.jsonl",)}),
+    }
+    folder, _, _ = make(tmp_path / "run", config.model_copy(update=only))
+    (block,) = inspect.inspect(folder, "decontaminate").blocks
+    assert isinstance(block, Examples) and {e.fields["partner"] for e in block.items} == {"quiz:1"}
 
 
 def test_without_dedup_near_duplicates_stay(

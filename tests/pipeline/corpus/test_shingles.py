@@ -1,9 +1,9 @@
 """Word n-grams by array operations against a loop."""
 
 import random
-import re
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,7 +11,7 @@ from pipeline.corpus import shingles
 
 
 def naive(text: str, words: int, whole: bool) -> list[tuple[str, ...]]:
-    found = re.findall(r"[^\W_]+", text.lower())
+    found = shingles.WORD.findall(text.lower())
     if whole and 0 < len(found) < words:
         return [tuple(found)]
     return [tuple(found[i : i + words]) for i in range(len(found) - words + 1)]
@@ -42,6 +42,26 @@ def test_case_wraps_and_punctuation_do_not_count() -> None:
     assert (plain == wrapped).all()
 
 
+@pytest.mark.parametrize(
+    "text",
+    ["\u4e2d\u6587", "\u3072\u3089", "\u30ab\u30bf", "\u0e01\u0e02", "\u0e81\u0e82", "\u1780\u1781", "\u1000\u1001"],
+)
+def test_a_letter_of_a_script_without_blanks_is_a_word(text: str) -> None:
+    """Chinese, hiragana, katakana, Thai, Lao, Khmer, Burmese."""
+    a, b = text[0], text[1]
+    assert shingles.grams([f"x{text}, y"], 2).hashes.tolist() == shingles.grams([f"x {a} {b} y"], 2).hashes.tolist()
+    assert shingles.WORD.findall(f"x{text}, y1") == ["x", a, b, "y1"]
+
+
+def test_letters_of_other_scripts_are_no_words() -> None:
+    assert shingles.WORD.findall("\ud55c\uad6d\uc5b4 \u05e9\u05dc\u05d5\u05dd caf\u00e9_1") == [
+        "\ud55c\uad6d\uc5b4",
+        "\u05e9\u05dc\u05d5\u05dd",
+        "caf\u00e9",
+        "1",
+    ]
+
+
 def test_chunks_do_not_show() -> None:
     texts = [f"{i} some words of text number {i} and some more" * 9 for i in range(2000)]
     whole = shingles.grams(texts, 5)
@@ -50,9 +70,9 @@ def test_chunks_do_not_show() -> None:
 
 
 def test_hashes_are_frozen() -> None:
-    """Scheme words-1: another value would make old signatures and indexes meaningless."""
+    """Scheme words-2: another value would make old signatures and indexes meaningless."""
     made = shingles.grams(["The quick brown fox jumps over the lazy dog"], 5).hashes
-    assert shingles.SCHEME == "words-1"
+    assert shingles.SCHEME == "words-2"
     assert made[:2].tolist() == FROZEN
 
 

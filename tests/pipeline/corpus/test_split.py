@@ -15,7 +15,7 @@ FEW = [(rows.document_id("b", str(i).encode()), "b") for i in range(12)]
 def held(documents: list[tuple[str, str]], share: float, fewest: int, pieces: int = 1) -> set[str]:
     parts = [smallest(documents[k::pieces], fewest) for k in range(pieces)]
     anyway = chosen(parts, fewest)
-    return {document for document, _ in documents if is_held_out(document, share, anyway)}
+    return {document for document, source in documents if is_held_out(document, source, share, anyway)}
 
 
 def test_about_the_share_is_held_out() -> None:
@@ -26,7 +26,11 @@ def test_about_the_share_is_held_out() -> None:
 def test_a_small_source_gives_the_fewest_but_no_more_than_a_fifth() -> None:
     assert len(held(FEW, 1e-9, 5)) == math.ceil(12 / 5)
     assert len(held(FEW, 1e-9, 2)) == 2
-    assert len(held(FEW[:1], 1e-9, 5)) == 1
+    assert len(held(FEW[:5], 1e-9, 5)) == 1
+
+
+def test_a_source_of_too_few_documents_gives_none_whatever_their_hashes() -> None:
+    assert not held(FEW[:4], 0.49, 5) and not held(FEW[:1], 0.49, 1)
 
 
 def test_more_documents_move_no_decision_of_the_share() -> None:

@@ -3,14 +3,17 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from cluster.errors import ConfigError, UserError
 from models.tokenizer import Tokenizer
+from models.words import Words
 from pipeline.sections import Note, Table
 from pipeline.stage import StageFolder
-from pipeline.tokens import compare
+from pipeline.tokens import compare, inspect
 from pipeline.tokens.config import TokensConfig
+from pipeline.tokens.train import build
 from tests.pipeline.tokens.tiny import documents, make, write_corpus
 
 
@@ -32,6 +35,8 @@ def test_kinds_by_source_and_language(folder: StageFolder) -> None:
     assert facts["word"]["unknown"] > 0 and facts["word"]["come back"] < 1
     assert facts["bytes"]["bytes a token"] > 1 and facts["character"]["bytes a token"] < 1.5
     assert all(0 < row["used"] <= 1 and row["MB/s"] > 0 for row in facts.values())
+    own = {name: value for name, value in facts[compare.OWN].items() if name not in ("kind", "MB/s", "trained in s")}
+    assert own.items() <= facts["bytes"].items() and whole.rows[0][0] == compare.OWN  # which this run trained
     chinese = dict(zip(by_language.columns, by_language.rows[1], strict=True))
     assert float(str(chinese["character"]).split()[0]) > 1.5  # three bytes a character
     assert len(said) == 3
@@ -73,7 +78,7 @@ def test_a_kind_whose_library_is_missing_is_a_note(folder: StageFolder, monkeypa
 
     monkeypatch.setattr(compare, "build", build)
     blocks = compare.compare(folder, ["unigram", "bytes"], lambda text: None)
-    assert isinstance(blocks[0], Table) and [row[0] for row in blocks[0].rows] == ["bytes"]
+    assert isinstance(blocks[0], Table) and [row[0] for row in blocks[0].rows] == [compare.OWN, "bytes"]
     assert isinstance(blocks[-1], Note) and "sentencepiece" in blocks[-1].text
 
 
@@ -82,7 +87,21 @@ def test_what_cannot_be_compared_is_told(folder: StageFolder, tmp_path: Path) ->
         compare.compare(folder, ["letters"])
     with pytest.raises(UserError, match="has not finished"):
         compare.compare(StageFolder.open(str(tmp_path / "none"), "tokens"))
-    other = StageFolder.open(str(tmp_path / "file"), "tokens")
-    other.storage.put(other.key("manifest.json"), b'{"fingerprint": "f", "digest": "d1"}')
-    with pytest.raises(UserError, match="from a file"):
-        compare.compare(other)
+
+
+def test_an_imported_tokeniser_is_judged_and_what_cannot_be_tried_is_told(tmp_path: Path) -> None:
+    write_corpus(tmp_path, 2, documents())
+    made = StageFolder.open(str(tmp_path), "tokens", "f")
+    word = build("word", Words(["walk", "x"], np.array([9, 8])), 264)
+    made.write_json("index.json", {"train": {}})
+    made.write_bytes("tokenizer.json", word.to_json().encode())
+    made.storage.put(made.key("manifest.json"), b'{"fingerprint": "f", "digest": "d1"}')
+    folder = StageFolder.open(str(tmp_path), "tokens")
+    for kinds in ("all", "none"):
+        blocks = inspect.show(folder, {"kinds": kinds}).blocks
+        (row,) = next(block for block in blocks if isinstance(block, Table) and block.title.startswith("Kinds")).rows
+        assert row[0] == compare.OWN and float(str(row[4])) > 0.5 and row[5] == 0.0  # unknown, come back
+        noted = [block.text for block in blocks if isinstance(block, Note)]
+        assert noted == (["No other kind was tried: its vocabulary is from a file."] if kinds == "all" else [])
+    with pytest.raises(UserError, match=r"--kinds.*from a file"):
+        inspect.show(folder, {"kinds": "bytes"})

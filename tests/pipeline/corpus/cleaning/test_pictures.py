@@ -1,6 +1,10 @@
 """Emoji and emoticons to words."""
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.corpus.cleaning import pictures
 
@@ -36,3 +40,20 @@ def test_emoji_become_words_and_signs_stay(text: str, words: str) -> None:
 )
 def test_emoticons_become_words_between_blanks_only(text: str, words: str) -> None:
     assert pictures.name_emoticons(text) == words
+
+
+PARTS = st.one_of(st.sampled_from([":)", ";-)", "<3", "\u2764\ufe0f", "\u2b50\u200d", "\U0001f44d", "word"]), st.text())
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(PARTS.map(lambda part: "".join(part.splitlines())), min_size=1, max_size=8))
+def test_plain_lines_stay_and_soon_nothing_changes(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    for _ in range(3):
+        before, text = text, pictures.name_emoticons(pictures.name_emoji(text))
+    assert text == before
+    for line, made in zip(lines, text.split("\n"), strict=True):
+        words = re.sub(r"\([a-z][^()]*\)", "", made)
+        assert made == line or words != made  # what changed has a name in parentheses now
+        assert line != "word" or made == "word"
+    assert pictures.name_emoji("\n".join(filter(str.isascii, lines))) == "\n".join(filter(str.isascii, lines))

@@ -1,10 +1,14 @@
 """Benchmark files: texts are found in any layout, and what cannot be read is told."""
 
+import bz2
 import gzip
 import json
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+import zstandard
 
 from cluster.errors import SourceError
 from pipeline.corpus.config import CorpusConfig
@@ -57,5 +61,52 @@ def test_mistakes_name_the_field_and_the_remedy(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match="2 files are this benchmark"):
         benchmarks.files([f"{tmp_path}/**/broken*"])
     (tmp_path / "page.html").write_text("x")
-    with pytest.raises(SourceError, match=r"jsonl or \.csv"):
-        list(benchmarks.read(tmp_path / "page.html"))
+    with pytest.raises(SourceError, match=r"jsonl, \.csv"):
+        benchmarks.files([f"{tmp_path}/page.html"])
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SourceError, match="no such file"):
+        benchmarks.files([f"{tmp_path}/empty"])
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("quiz.jsonl.gz", b"not gzip"),
+        ("quiz.jsonl.gz", gzip.compress(b'{"q": "one"}\n' * 99)[:-9]),
+        ("quiz.parquet", b"PAR1 and no more"),
+        ("quiz.csv.zst", b"a,b"),
+    ],
+)
+def test_a_broken_file_is_told_before_there_is_work_to_lose(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(SourceError, match=f"{name}.*cannot be read"):
+        benchmarks.check([str(tmp_path / name)])
+
+
+def test_of_a_folder_the_files_that_can_be_read_in_all_forms(tmp_path: Path) -> None:
+    lines = b'{"q": "one two"}\n'
+    (tmp_path / "in").mkdir()
+    for name, data in (
+        ("a.jsonl", lines),
+        ("in/b.JSONL.zst", zstandard.compress(lines)),
+        ("c.jsonl.bz2", bz2.compress(lines)),
+        ("README.md", b"x"),
+        (".d.jsonl", lines),
+    ):
+        (tmp_path / name).write_bytes(data)
+    pq.write_table(pa.table({"q": ["one two"], "n": [1]}), tmp_path / "e.parquet")
+    found = [item for path in benchmarks.files([str(tmp_path)]) for item in benchmarks.read(path)]
+    assert [item.name for item in found] == ["a:1", "b:1", "c:1", "e:1"]
+    assert all(item.texts == ("one two",) for item in found)
+
+
+@pytest.mark.parametrize("head", ["", "question,A,B,answer\n", "Question Text,Best Answer,x,y\n"])
+def test_a_csv_without_a_head_keeps_its_first_item(tmp_path: Path, head: str) -> None:
+    path = tmp_path / "mmlu.csv"
+    rows = ['"Which gas do green plants; take; from; the air?",oxygen,none,A', "Why is it so?,because,not,B"]
+    path.write_text(head + "\n".join(rows))
+    found = [item.texts[:3] for item in benchmarks.read(path)]
+    assert found == [
+        ("Which gas do green plants; take; from; the air?", "oxygen", "none"),
+        ("Why is it so?", "because", "not"),
+    ]

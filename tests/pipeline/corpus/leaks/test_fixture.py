@@ -78,15 +78,16 @@ def test_recall_of_embedded_items_is_whole_in_every_dress(dress: str) -> None:
 
 
 def test_nothing_that_only_looks_like_an_item_is_flagged() -> None:
-    """Lookalikes, licences, quotes and idioms that many documents have, among the items' own boilerplate."""
+    """Lookalikes, licences, quotes and idioms that many documents have, each a part of an item."""
     say = Writer("precision")
     idiom = "at the end of the day it is what it is"
     training = [f"{say.text(6)} {text} {say.text(6)}" for text in LOOKALIKES]
     training += [f"{LICENCE}\n{say.text(8)}" for _ in range(20)]
     training += [f"{say.text(6)} {quote}. {say.text(6)}" for quote in QUOTES for _ in range(6)]
     training += [f"{say.text(6)} {idiom}, {say.text(6)}" for _ in range(9)]
-    items = [*ITEMS, *QUOTES, idiom, f"{LICENCE}\nWho wrote it?"]
+    items = [*ITEMS, *(f"{part}. Who wrote it, and where?" for part in (*QUOTES, idiom, LICENCE))]
     assert flagged(training, items) == set()
+    assert flagged(training, QUOTES[:1]) == set(range(28, 34)), "a document that holds all of an item"
 
 
 def test_half_of_an_item_is_not_enough_where_the_item_is_long() -> None:

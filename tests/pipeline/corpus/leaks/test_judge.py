@@ -77,12 +77,55 @@ def test_an_item_that_is_too_short_has_no_n_gram() -> None:
     assert index.need.tolist() == [0] and not len(index.hashes)
 
 
-def test_an_idiom_that_many_documents_have_is_no_leak() -> None:
+def test_an_idiom_that_many_documents_have_is_no_leak_but_of_an_item_that_is_no_more() -> None:
     say = Writer("idiom")
-    item = "a bird in the hand is worth two in the bush"
-    training = [f"{say.text(9)} {item}, {say.text(9)}" for _ in range(5)]
-    assert judged(training, [], [[item]]) == {}
-    assert judged(training[:3], [], [[item]]) == {0: "quiz:0", 1: "quiz:0", 2: "quiz:0"}
+    idiom = "a bird in the hand is worth two in the bush"
+    training = [f"{say.text(9)} {idiom}, {say.text(9)}" for _ in range(5)]
+    assert judged(training, [idiom]) == {} and judged(training, [], [[f"Who says that {idiom}?"]]) == {}
+    assert judged(training, [], [[idiom]]) == dict.fromkeys(range(5), "quiz:0")
+
+
+def test_a_question_that_is_quoted_everywhere_is_a_leak_with_or_without_its_answer() -> None:
+    say = Writer("quoted")
+    question, answer = say.text(4), say.text(6)
+    training = [f"{say.text(9)} {question} {say.text(9)}" for _ in range(9)] + [say.text(20)]
+    assert judged(training, [], [[answer, question], [question]]) == dict.fromkeys(range(9), "quiz:0")
+    half = " ".join(question.split()[: len(question.split()) // 2])
+    assert judged([text.replace(question, half) for text in training], [], [[answer, question]]) == {}
+
+
+def test_a_chinese_leak_is_found_and_cut() -> None:
+    item = "".join(chr(0x4E00 + i * i * 37 % 5000) for i in range(40))
+    other = "".join(chr(0x4E00 + i * i * 41 % 5000) for i in range(60))
+    index = made([], [[item]])
+    assert judged([f"{other}。\n\n{item}。\n\n{other}", other], [], [[item]]) == {0: "quiz:0"}
+    assert cut(f"{other}。\n\n{item}。\n\n{other}", index) == f"{other}。\n\n{other}"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.text("ab \u4e00", max_size=30), max_size=5), st.lists(st.text("ab \u4e00", max_size=30), max_size=5))
+def test_a_document_leaks_for_each_whole_text_of_an_item_and_for_no_other(
+    training: list[str], items: list[str]
+) -> None:
+    """Nothing is rare; texts of two words or more."""
+    config = DecontaminateConfig(words=2, min_words=1, common=1)
+    maker = leaks.Maker(config)
+    maker.items([Item(f"quiz:{i}", (text,)) for i, text in enumerate(items)])
+    index = maker.index()
+    none = np.zeros(len(index.hashes), bool)
+    found = {leak.document for leak in rules.judge(*leaks.find(training, index, config), index, none, config)}
+
+    def pairs(text: str) -> set[tuple[str, ...]]:
+        words = text.replace("\u4e00", " \u4e00 ").split()
+        return {*pairwise(words)}
+
+    def holds(text: str, item: str) -> bool:
+        words = item.replace("\u4e00", " \u4e00 ").split()
+        if len(words) == 1:
+            return words[0] in text.replace("\u4e00", " \u4e00 ").split()
+        return bool(words) and pairs(item) <= pairs(text)
+
+    assert found == {i for i, text in enumerate(training) if any(holds(text, item) for item in items)}
 
 
 def test_nothing_held_out_and_nothing_to_search() -> None:

@@ -26,6 +26,7 @@ QUESTIONS = [
     "Why does a metal spoon feel colder than a wooden spoon that has lain in the same drawer all night long?",
     "What is it?",
     "a bird in the hand is worth two in the bush",
+    "Who wrote this? " + " ".join(LICENCE.split()[:40]) + " And why did they do so?",
 ]
 
 
@@ -38,7 +39,7 @@ def texts() -> tuple[list[Row], list[Row]]:
     say = Writer("plan")
     held = [row(say.text(30)) for _ in range(4)] + [row(f"{LICENCE}\n{say.text(20)}")]
     plain = [row(say.text(30)) for _ in range(40)]
-    licensed = [row(f"{LICENCE}\n{QUESTIONS[3]}, {say.text(20)}", "code") for _ in range(9)]
+    licensed = [row(f"{LICENCE}\n{say.text(20)}", "code") for _ in range(9)]
     passage = " ".join(held[0]["text"].split()[40:70])
     leaking = [
         row(f"{say.text(9)} {passage.upper()}. {say.text(9)}"),
@@ -47,7 +48,8 @@ def texts() -> tuple[list[Row], list[Row]]:
         row(f"{say.text(9)} {QUESTIONS[0]} {say.text(9)}", "chats", turns=[{"who": 0, "text": "never cut"}]),
         row(held[1]["text"] + " again"),
     ]
-    return plain + licensed + leaking, held
+    sayings = [row(f"{say.text(9)} {QUESTIONS[3]}, {say.text(20)}", "sayings") for _ in range(9)]
+    return plain + licensed + sayings + leaking, held
 
 
 Made = tuple[StageFolder, CorpusConfig, Heard, Callable[[str], bool]]
@@ -81,7 +83,7 @@ def make(folder: Path, pieces: int, **changes: Any) -> Made:
             assert ctx.folder.done(task.name)
 
     known = decontaminate(ctx, run, config)
-    assert ctx.counts["decontamination_loss"].keys() == {"chats", "code", "web"}
+    assert ctx.counts["decontamination_loss"].keys() == {"chats", "code", "sayings", "web"}
     return ctx.folder, config, heard, known
 
 
@@ -99,18 +101,23 @@ def dropped(tmp_path_factory: pytest.TempPathFactory) -> Made:
 def test_leaks_are_dropped_with_their_partners(dropped: Made) -> None:
     folder, config, heard, _ = dropped
     training, held = texts()
-    assert {r["id"] for r in left(dropped)} == {r["id"] for r in training[:-5]}
+    assert {r["id"] for r in left(dropped)} == {r["id"] for r in training[:-14]}
     fates = [f for n in range(3) for f in documents.fates(folder, config, "decontaminate", n).to_pylist()]
     assert sorted((f["reason"], f["partner"]) for f in fates) == sorted(
         [
             ("holds_benchmark_item", "quiz:1"),
             ("holds_benchmark_item", "quiz:1"),
             ("holds_benchmark_item", "quiz:2"),
+            *[("holds_benchmark_item", "quiz:4")] * 9,
             ("holds_heldout_text", held[0]["id"]),
             ("holds_heldout_text", held[1]["id"]),
         ]
     )
-    assert heard.events == [{"kind": "source_lost", "step": "decontaminate", "source": "chats", "share": 1.0}]
+    assert heard.events == [
+        {"kind": "benchmark_left", "benchmark": "quiz", "left": 1, "items": 5, "boilerplate": 2},
+        {"kind": "source_lost", "step": "decontaminate", "source": "chats", "share": 1.0},
+        {"kind": "source_lost", "step": "decontaminate", "source": "sayings", "share": 1.0},
+    ]
 
 
 def test_the_number_of_pieces_does_not_show(dropped: Made, tmp_path: Path) -> None:
@@ -123,11 +130,11 @@ def test_the_table_says_what_was_found_and_what_is_left(dropped: Made) -> None:
     found = dropped[0].read_json("contamination.json")
     none = {"items": 0, "too_short": 0, "boilerplate": 0, "found": 0, "left": 0, "dropped": 0, "cut": 0}
     assert found == {
-        "quiz": {**none, "items": 4, "too_short": 1, "boilerplate": 1, "found": 2, "dropped": 3},
+        "quiz": {**none, "items": 5, "too_short": 1, "boilerplate": 2, "found": 4, "left": 1, "dropped": 12},
         "held-out documents": {**none, "items": 5, "boilerplate": 1, "found": 2, "dropped": 2},
     }
     table = contamination.table(found)
-    assert table.rows[1] == ["quiz", 4, 1, 1, 2, 0, 3, 0]
+    assert table.rows[1] == ["quiz", 5, 1, 2, 4, 1, 12, 0]
 
 
 def test_what_still_stands_is_known(dropped: Made) -> None:
@@ -142,7 +149,8 @@ def test_cutting_keeps_the_rest_of_a_document(tmp_path: Path) -> None:
     kept = {r["id"]: r["text"] for r in left(made)}
     training, _ = texts()
     leaking = training[-5:]
-    assert all(kept[r["id"]] == r["text"] for r in training[:-5])
+    assert all(kept[r["id"]] == r["text"] for r in training[:-14])
+    assert not any(QUESTIONS[3] in text for text in kept.values()) and len(kept) == len(training) - 1
     for i in (0, 1, 2):
         whole = leaking[i]["text"]
         assert 0.6 * len(whole) < len(kept[leaking[i]["id"]]) < len(whole) - 40
@@ -150,5 +158,5 @@ def test_cutting_keeps_the_rest_of_a_document(tmp_path: Path) -> None:
     assert QUESTIONS[0] not in kept[leaking[1]["id"]]
     assert kept[leaking[1]["id"]] == leaking[1]["text"].replace(QUESTIONS[0] + " ", "")
     found = made[0].read_json("contamination.json")
-    assert found["quiz"]["found"] == 2 and found["quiz"]["left"] == 0
-    assert (found["quiz"]["dropped"], found["quiz"]["cut"]) == (1, 2)
+    assert found["quiz"]["found"] == 4 and found["quiz"]["left"] == 1
+    assert (found["quiz"]["dropped"], found["quiz"]["cut"]) == (1, 11)

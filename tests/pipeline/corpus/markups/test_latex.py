@@ -1,6 +1,8 @@
 """LaTeX: commands, environments, formulas and comments."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.corpus.cleaning.config import CleaningConfig
 from pipeline.corpus.markups.latex import undo
@@ -71,3 +73,22 @@ def test_a_dollar_keeps_its_backslash_beside_formulas_only() -> None:
 def test_time_grows_with_the_text_and_no_faster(mark: str) -> None:
     """A quadratic rule would not come back."""
     undo(r"\x " + mark * (200_000 // len(mark)), KEEP)
+
+
+PARTS = [*"{}$%~a \n\\", "\\emph{", "$x^2$", "\\$", "\\(", "\\)", "\\item ", "\\'e"]
+PARTS += [f"\\{what}{{{name}}}" for what in ("begin", "end") for name in ("verbatim", "math", "document")]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PARTS), max_size=20).map("".join)), st.sampled_from([KEEP, DROP]))
+def test_a_second_time_changes_nothing(text: str, config: CleaningConfig) -> None:
+    once, dropped = undo(text, config)
+    assert all(reason == "math" for reason, _ in dropped)
+    assert "%" in text or all(formula in text for _, formula in dropped)  # a comment in a formula goes before it
+    assert undo(once, config) == (once, [])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text("ab é京\n.,;"), st.sampled_from(["emph", "textbf", "section", "caption", "footnote"]))
+def test_what_a_command_encloses_stays(text: str, command: str) -> None:
+    assert undo(f"\\{command}{{{text}}}", KEEP)[0].strip() == text.strip()

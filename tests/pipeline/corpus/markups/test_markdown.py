@@ -1,7 +1,13 @@
 """Markdown: what becomes text, and what stays."""
 
-import pytest
+import html
+from collections import Counter
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.corpus.cleaning.clean import ROUNDS
 from pipeline.corpus.cleaning.config import CleaningConfig
 from pipeline.corpus.markups.markdown import undo
 
@@ -47,3 +53,30 @@ def test_each_mark(marked: str, plain: str) -> None:
 )
 def test_code_stays_with_its_marks(code: str) -> None:
     assert undo(code, CONFIG) == (code, [])
+
+
+WORDS = st.text("abc é京.,", min_size=1, max_size=12).filter(lambda text: text.strip() == text)
+PARTS = [*"_*`[|a>", "**", "__", "```\n", "](x)", "# ", "\\", "<!--", "-->", "&lt;", "b c", "\n", "---"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(WORDS, min_size=1, max_size=8), st.data())
+def test_words_come_out_of_their_marks(words: list[str], data: st.DataObject) -> None:
+    forms = ("{}", "**{}**", "*{}*", "[{}](http://x.y)", "<!-- {} -->", "`{}`")
+    chosen = [data.draw(st.sampled_from(forms)) for _ in words]
+    marked = "\n\n".join(form.format(word) for form, word in zip(chosen, words, strict=True))
+    shown = {"<!-- {} -->": "", "`{}`": "`{}`"}
+    plain = "\n\n".join(shown.get(form, "{}").format(word) for form, word in zip(chosen, words, strict=True))
+    assert undo(marked, CONFIG) == (plain, [])
+    assert undo(plain, CONFIG) == (plain, [])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.one_of(st.text(), st.lists(st.sampled_from(PARTS)).map("".join)))
+def test_characters_only_go_and_soon_nothing_changes(text: str) -> None:
+    letters = Counter(text) + Counter(html.unescape(text))
+    for _ in range(ROUNDS):
+        before = text
+        text, told = undo(text, CONFIG)
+        assert told == [] and len(text) <= len(before)
+    assert undo(text, CONFIG)[0] == text and not Counter(text) - letters

@@ -8,6 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from cluster.data import Task
 from pipeline import rows
@@ -32,6 +33,7 @@ class Stage:
         ]
         settings = {"pieces": pieces, "sources": sources, "dedup": DedupConfig(**dedup)}
         self.config = cast(CorpusConfig, SimpleNamespace(**settings, substring=SimpleNamespace(enabled=False)))
+        self.held: set[str] = set()  # documents that count as held out when the stage ends
         self.events: list[tuple[str, dict[str, Any]]] = []
         context = SimpleNamespace(folder=self.folder, counts={}, event=lambda kind, **f: self.events.append((kind, f)))
         context.count = lambda **facts: context.counts.update(facts)
@@ -60,9 +62,12 @@ class Stage:
         return counts
 
     def keep(self) -> None:
-        """Write the kept pieces, as the end of the stage does."""
+        """Write the kept and held-out pieces, as the end of the stage does."""
         for n in range(self.config.pieces):
-            self.folder.write_table(rows.piece("kept", n), documents.load(self.folder, self.config, n, "kept").table)
+            left = documents.load(self.folder, self.config, n, "kept").table
+            held = pc.is_in(left["id"], pa.array(sorted(self.held), pa.string()))
+            self.folder.write_table(rows.piece("kept", n), left.filter(pc.invert(held)))
+            self.folder.write_table(rows.piece("heldout", n), left.filter(held))
 
     def fates(self) -> dict[str, dict[str, Any]]:
         """Document -> why it left, its partner and its cluster."""

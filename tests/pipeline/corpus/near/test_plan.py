@@ -154,9 +154,22 @@ def test_a_new_dump_is_compared_with_the_index_of_earlier_ones(tmp_path: Path, m
     assert all(fate["partner"] in kept and fate["cluster"] in fates for fate in fates.values())
 
 
-def finished(root: Path, made: list[Row], pieces: int) -> Stage:
+def test_what_an_earlier_run_held_out_is_no_training_text_of_a_later_one(tmp_path: Path, made: list[Row]) -> None:
+    held = made[2], made[5]
+    finished(tmp_path / "old", made[:12], 2, held)
+    new = [row(made[i]["text"] + " of a new dump", "a") for i in (1, 2, 5)]
+    fates = run(tmp_path / "new", new, 3, against=(str(tmp_path / "old"),)).fates()
+    assert {fates[row["id"]]["partner"] for row in new} == {made[i]["id"] for i in (1, 2, 5)}
+    assert [r["id"] for t in earlier.heldout(DedupConfig(against=(str(tmp_path / "old"),))) for r in t.to_pylist()] == (
+        sorted(row["id"] for row in held)
+    )
+    assert not list(earlier.heldout(DedupConfig(against=(str(tmp_path / "old"),), enabled=False)))
+
+
+def finished(root: Path, made: list[Row], pieces: int, held: tuple[Row, ...] = ()) -> Stage:
     """A run that has ended, its index written."""
     stage = run(root, made, pieces)
+    stage.held = {row["id"] for row in held}
     stage.keep()
     earlier.index(stage.context, stage.runner(), stage.config)
     stage.folder.storage.put("corpus/manifest.json", b'{"fingerprint": "f", "digest": "d"}')

@@ -39,6 +39,17 @@ def test_each_bad_line_is_set_aside_with_its_reason_and_place(tmp_path: Path) ->
     assert "reason" in bad and bad.get("where") == f"{tmp_path}/a.jsonl, byte {sum(len(line) + 2 for line in said[:3])}"
 
 
+def test_the_mark_of_utf8_costs_no_record(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_bytes(b'\xef\xbb\xbf{"text": "one"}\n{"text": "two"}')
+    assert texts(read(tmp_path / "a.jsonl", "jsonl")) == ["one", "two"]
+
+
+def test_a_record_without_text_says_what_its_fields_are(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"body": "one", "meta": {"n": 1}}')
+    (raw,) = read(tmp_path / "a.jsonl", "jsonl")
+    assert raw.get("where") == f"{tmp_path}/a.jsonl, byte 0 (its fields are body, meta)"
+
+
 @pytest.mark.parametrize("suffix", PACK)
 def test_a_line_of_100_mb_costs_itself(tmp_path: Path, suffix: str) -> None:
     long = b'{"text": "' + b"\0" * 100_000_000 + b'"}'

@@ -1,12 +1,16 @@
 """Web archives: pages with address and date; what holds no page is passed over, what is broken costs itself."""
 
 import gzip
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from pipeline import rows
 from pipeline.corpus import inflate
+from pipeline.corpus.extract import extract
+from pipeline.corpus.locate import units
+from pipeline.corpus.readers.config import Source
 from pipeline.corpus.records import Raw
 from tests.pipeline.corpus.readers.support import PACK, http, page, read, record, texts
 
@@ -36,7 +40,7 @@ def test_pages_with_their_address_and_date(tmp_path: Path, suffix: str) -> None:
     assert rows.facts_of(raw["meta"]) == {"url": url, "date": "2024-05-06T07:08:09Z", "title": "Page 1"}
 
 
-def test_what_holds_no_page_is_passed_over(tmp_path: Path) -> None:
+def test_what_holds_no_page_is_passed_over_and_counted_by_cause(tmp_path: Path) -> None:
     others = [
         record(http(b"GIF89a", kind="image/gif")),
         record(http(PAGES[0], status="404 Not Found")),
@@ -48,7 +52,15 @@ def test_what_holds_no_page_is_passed_over(tmp_path: Path) -> None:
         record(b"\0" * 200_000, "resource", "video/mp4"),
         record(http(b"\0" * 200_000, kind="video/mp4")),
     ]
-    assert texts(parsed(tmp_path, b"".join([*others, GOOD[0]]))) == TEXTS[:1]
+    others += [record(http(b"words", kind="text/plain")), record(b"HTTP/1.1 200 OK\nContent-Type: text/html\n\n<p>x")]
+    (tmp_path / "a.warc").write_bytes(b"".join([*others, GOOD[0]]))
+    source, over = Source(name="s", kind="warc", path=str(tmp_path)), Counter[str]()
+    (unit,) = units([source], 10**6)
+    assert texts(list(extract(source, unit, 50_000, over))) == TEXTS[:1]
+    assert over == {
+        "image/gif": 1, "HTTP status 404": 1, "HTTP status 301": 1, "records request": 1, "records revisit": 1,
+        "records metadata": 1, "text/dns": 1, "video/mp4": 2, "text/plain": 1, "no media type": 1,
+    }  # fmt: skip
 
 
 def test_resources_and_conversions_are_pages(tmp_path: Path) -> None:
@@ -84,6 +96,11 @@ def test_a_bad_record_costs_itself(tmp_path: Path) -> None:
     assert texts(found) == expected
     raw = found[1]
     assert "reason" in raw and raw.get("where") == f"{tmp_path}/a.warc, byte {len(GOOD[1])}"
+
+
+def test_a_bad_record_at_the_begin_costs_itself_too(tmp_path: Path) -> None:
+    first = GOOD[0].replace(b"Content-Length", b"Content-Lxngth")
+    assert texts(parsed(tmp_path, first + GOOD[1] + GOOD[2])) == ["broken_record", *TEXTS[1:]]
 
 
 def test_a_record_said_to_be_shorter_than_it_is_costs_itself(tmp_path: Path) -> None:

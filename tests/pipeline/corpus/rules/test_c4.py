@@ -86,10 +86,15 @@ def test_a_conversation_keeps_its_turns() -> None:
     assert verdict.text is None and verdict.broken is None
 
 
+def asking(listed: Path) -> CorpusConfig:
+    source = {"name": "s", "kind": "text", "path": "x", "rules": ["c4"]}
+    return CorpusConfig.model_validate({"sources": [source], "rules": {"c4": {"bad_words": str(listed)}}})
+
+
 def test_bad_words_come_from_the_users_list(tmp_path: Path) -> None:
     listed = tmp_path / "list.txt"
     listed.write_text("Darn\nbig  heck\n\n")
-    config = CorpusConfig.model_validate({"rules": {"c4": {"bad_words": str(listed)}}})
+    config = asking(listed)
     assert c4.outside(config) == [str(listed)] and c4.outside(CorpusConfig()) == []
     learnt = c4.learn(config)
     assert learnt == {c4.LEARNT: b"big heck\ndarn"} and c4.learn(CorpusConfig()) == {}
@@ -97,7 +102,7 @@ def test_bad_words_come_from_the_users_list(tmp_path: Path) -> None:
     source = config.sources[0]
     assert judge(row(f"{KEPT} DARN, big heck!"), source).broken == ("c4.bad_words > 0", 2.0)
     assert judge(row(f"{KEPT} It was darned, and big hecks."), source).broken is None
-    missing = CorpusConfig.model_validate({"rules": {"c4": {"bad_words": str(tmp_path / "none")}}})
+    missing = asking(tmp_path / "none")
     with pytest.raises(SourceError, match="bad_words"):
         c4.learn(missing)
 

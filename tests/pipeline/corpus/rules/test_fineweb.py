@@ -1,6 +1,10 @@
 """FineWeb's rules at their thresholds, which are dropped as the paper says."""
 
+import re
+
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline.corpus.rules import fineweb
 from pipeline.corpus.rules.config import FineWebConfig
@@ -43,3 +47,21 @@ def test_every_threshold_has_a_rule_and_text_without_lines_is_dropped() -> None:
     assert {rule.field for rule in fineweb.RULES} == set(FineWebConfig.model_fields) - {"short_line"}
     for text in ("", "\n\n", " \n\t"):
         assert fineweb.broken(Seen(text), FineWebConfig()) == ("fineweb.min_ended_lines <= 0.12", 0.0)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.one_of(st.text(), st.lists(st.sampled_from([LINE, LINE + ".", "short.", "", " \t"]), max_size=40).map("\n".join))
+)
+def test_any_text_is_judged_and_measures_are_shares(text: str) -> None:
+    config, m = FineWebConfig(max_newlines=0.3), fineweb.Measured(Seen(text), FineWebConfig())
+    for measure in (fineweb.ended_lines, fineweb.short_lines, fineweb.repeated_characters):
+        assert 0 <= measure(m) <= 1
+    found = fineweb.broken(Seen(text), config)
+    if found is None:
+        assert any(line.strip().endswith(fineweb.ENDS) for line in text.split("\n"))
+        assert fineweb.broken(Seen(text + "\n \n"), FineWebConfig(max_newlines=1e9)) is None  # blank lines are no lines
+    else:
+        parts = re.fullmatch(r"fineweb\.(\w+) ([<>]=) (\S+)", found[0])
+        assert parts and (found[1] - float(parts[3])) * (1 if parts[2] == ">=" else -1) >= -1e-6
+        assert float(parts[3]) == getattr(config, parts[1])

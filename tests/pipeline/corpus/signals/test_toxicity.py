@@ -1,9 +1,12 @@
 import csv
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cluster.errors import ConfigError
 from pipeline.corpus.config import CorpusConfig
@@ -15,7 +18,7 @@ from pipeline.rows import Row
 
 ETHOS = Path(os.environ.get("FIRSTLIGHT_DATA", Path(__file__).parents[5] / "shared" / "data")) / "eval/ethos_binary.csv"
 LISTED = Hashed([hash_of("blorp"), hash_of("zanf")])
-TEXT = Source(name="s", kind="text", path="x")
+TEXT = Source(name="s", kind="text", path="x", rules=("toxicity",))
 
 
 def config(**fields: object) -> CorpusConfig:
@@ -54,6 +57,19 @@ def test_nothing_is_dropped_until_a_threshold_is_set() -> None:
     assert verdict.broken is None
     assert toxicity.judge(text, ToxicityConfig(max_toxicity=0.5), LISTED, None).broken is None
     assert toxicity.judge(text, ToxicityConfig(max_toxicity=0.4), LISTED, None).broken == ("toxicity > 0.4", 0.5)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.sampled_from(["blorp", "BLORP!", "fine", "zanf.", "\n", "Day."]), st.text()), max_size=12))
+def test_the_share_is_one_and_only_a_threshold_below_it_drops(words: list[str]) -> None:
+    text = " ".join(words)
+    verdict = toxicity.judge(text, ToxicityConfig(), LISTED, None)
+    score = float(verdict.signals["toxicity"])
+    assert 0 <= score == verdict.signals["toxic_words"] <= 1 and verdict.broken is None and verdict.text is None
+    assert (score > 0) == bool({"blorp", "zanf"} & set(re.findall(r"\w+", text.lower())))
+    for most in (0.0, 0.25, 0.5, 1.0):
+        broken = toxicity.judge(text, ToxicityConfig(max_toxicity=most), LISTED, None).broken
+        assert broken == ((f"toxicity > {most:g}", score) if score > most else None)
 
 
 def test_words_and_samples_of_the_user(tmp_path: Path) -> None:
