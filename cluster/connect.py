@@ -14,11 +14,14 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from cluster.config import ClusterConfig
 from cluster.errors import FirstlightError, UserError
 from cluster.home import ROOT, cluster_environment, environment, temp_folder
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobSubmissionClient
 
 JOB_MARK = "RAY_JOB_CONFIG_JSON_ENV_VAR"  # Ray's job supervisor sets it for the driver of a job
 LOG_TAIL_BYTES = 4 << 20
@@ -186,3 +189,15 @@ def check_workers_import_checkout() -> None:
     found = ray.get(where.remote())
     if found != str(ROOT):
         raise FirstlightError(f"workers import our packages from {found}, the driver from {ROOT}")
+
+
+def open_client(address: str, token_path: str = "") -> "JobSubmissionClient":
+    """A client of a Jobs API. The token goes in by hand, as Ray reads its own settings once a process.
+
+    Raises ConnectionError or RuntimeError where it does not answer.
+    """
+    with environment({"RAY_ADDRESS": None, "RAY_API_SERVER_ADDRESS": None}):  # both would win over the argument
+        from ray.job_submission import JobSubmissionClient
+
+        token = Path(token_path).read_text().strip() if token_path else ""
+        return JobSubmissionClient(address, headers={"Authorization": f"Bearer {token}"} if token else None)

@@ -3,6 +3,7 @@
 The log is a convenience; how a job ended is what its status says, as a log stream may break while the job goes on.
 """
 
+import importlib
 import secrets
 import shlex
 import sys
@@ -16,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from cluster.config import ClusterSpec
+from cluster.connect import open_client
 from cluster.errors import ConfigError, FirstlightError, UserError
-from cluster.head import end_keeper, head_lock, keeper_lives, open_client, standing_head, start_head
 from cluster.home import ROOT
 from cluster.records import HeadRecord, JobRecord
 
@@ -67,19 +68,24 @@ def submit(spec: ClusterSpec, name: str, arguments: list[str], say: Callable[[st
         record = JobRecord(job, spec.address, False, spec.token_file, entrypoint)
         return _hand_over(client, record, runtime)
     entrypoint = shlex.join([sys.executable, *arguments])
-    with head_lock():
-        head, keeper = standing_head(), None
+    cloud = _local()
+    with cloud.head_lock():
+        head, keeper = cloud.standing_head(), None
         if head is None:
             say("starting a local head ...")
-            head, keeper = start_head(spec)
+            head, keeper = cloud.start_head(spec)
         try:
             client = _reach(head.address, head.token_file)
             record = JobRecord(job, head.address, True, head.token_file, entrypoint)
             return _hand_over(client, record, None)
         except BaseException:
             if keeper is not None:
-                end_keeper(keeper)
+                cloud.end_keeper(keeper)
             raise
+
+
+def _local() -> Any:
+    return importlib.import_module("cluster.clouds.local")
 
 
 def _reach(address: str, token_file: str) -> "JobSubmissionClient":
@@ -148,8 +154,8 @@ def stop(record: JobRecord) -> JobRecord:
 
 def wait_until_down(record: JobRecord) -> None:
     """Wait for the keeper of a job's local head to take it down, if it will: it stays while another job runs."""
-    deadline = time.monotonic() + DOWN_SECONDS
-    while time.monotonic() < deadline and keeper_lives():
+    deadline, cloud = time.monotonic() + DOWN_SECONDS, _local()
+    while time.monotonic() < deadline and cloud.keeper_lives():
         head = HeadRecord.read()
         if (head is not None and head.address != record.address) or _others_run(record):
             return

@@ -3,11 +3,12 @@
 Exit codes: 0 done, 1 a failed run, 2 the user's mistake, 130 Ctrl-C.
 """
 
+import importlib
 import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,6 +24,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 
+INSPECTED = ("corpus", "tokens")  # stages with an inspect.py
 Run = Annotated[str, typer.Argument(help="The run directory.", metavar="RUN")]
 Recipe = Annotated[str, typer.Argument(help="A recipe's name, or a TOML file.", metavar="RECIPE")]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a field: a.b=value. May be repeated.")]
@@ -40,7 +42,6 @@ def run(
     from cluster.telemetry import Terminal
     from pipeline.recipes import load
     from pipeline.run import run_journey
-    from pipeline.summary import print_summary
 
     config = load(recipe, sets or [])
     if until:
@@ -48,21 +49,20 @@ def run(
     folder = str(Path(out or f"runs/{config.recipe}").absolute()) if "://" not in out else out
     terminal = Terminal(sys.stdout)
     made = run_journey(config, folder, terminal, until or None)
-    print_summary(folder, made, terminal)
+    _view("summary").print_summary(folder, made, terminal)
 
 
 @app.command(epilog="Example: firstlight plan tiny --set pretrain.tokens=10000000")
 def plan(recipe: Recipe = "tiny", sets: Sets = None, as_json: Json = False) -> None:
     """Predict a recipe's parameters, FLOPs, memory and time, with the code that trains. Makes nothing."""
-    from pipeline.plan import make_plan, measure_rate, print_plan
     from pipeline.recipes import load
 
-    config = load(recipe, sets or [])
-    found = make_plan(config, measure_rate(config.pretrain.threads))
+    config, view = load(recipe, sets or []), _view("plan")
+    found = view.make_plan(config, view.measure_rate(config.pretrain.threads))
     if as_json:
         print(json.dumps(found.to_json(), indent=1))
     else:
-        print_plan(found)
+        view.print_plan(found)
 
 
 @app.command(epilog="Example: firstlight status runs/tiny --json")
@@ -71,23 +71,20 @@ def status(run: Run, as_json: Json = False) -> None:
     from dataclasses import asdict
 
     from pipeline.stages import JOURNEY
-    from pipeline.status import print_status
-    from pipeline.status import status as read_status
 
-    found = read_status(run, JOURNEY)
+    found = _view("status").status(run, JOURNEY)
     if as_json:
         print(json.dumps([asdict(one) for one in found], indent=1))
     else:
-        print_status(found)
+        _view("status").print_status(found)
 
 
 @app.command(epilog="Example: firstlight report runs/tiny")
 def report(run: Run) -> None:
     """Write report.html and report.md anew, for a run that is done, failed or still going."""
-    from pipeline.report import write_report
     from pipeline.stages import summaries, views
 
-    for path in write_report(run, views(), summaries()):
+    for path in _view("report").write_report(run, views(), summaries()):
         print(path)
 
 
@@ -95,16 +92,31 @@ def report(run: Run) -> None:
 def verify(run: Run) -> None:
     """Recompute every checksum and the lineage; one line a stage: STAGE DIGEST. Two runs are equal when these are."""
     from pipeline.run import read_config
+    from pipeline.stage import open_run
     from pipeline.stages import JOURNEY
-    from pipeline.status import open_run
-    from pipeline.verify import verify as judge
 
     broken = False
-    for verdict in judge(run, JOURNEY, read_config(open_run(run))):
+    for verdict in _view("verify").verify(run, JOURNEY, read_config(open_run(run))):
         print(verdict.line)
         broken |= verdict.state == "broken"
     if broken:
         raise typer.Exit(1)
+
+
+@app.command(epilog="Example: firstlight swap runs/tiny --at 400 --set optim.peak_lr=1e-4")
+def swap(
+    run: Run,
+    at: Annotated[int, typer.Option("--at", help="The first step with the new values.", min=1)],
+    sets: Annotated[list[str], typer.Option("--set", help="optim.FIELD, model.activation, model.dropout or batch.")],
+) -> None:
+    """Change optimiser, rate, activation, dropout or batch of a run that is pretraining, from a step on."""
+    from pipeline.config import parse_set
+    from pipeline.pretrain.swap import ask
+    from pipeline.run import read_config
+    from pipeline.stage import open_run
+
+    storage = open_run(run)
+    print(ask(storage, read_config(storage), at, dict(parse_set(text) for text in sets)))
 
 
 @app.command(epilog="Example: firstlight inspect runs/tiny corpus --step near_dup --source code -n 5")
@@ -119,21 +131,16 @@ def inspect(
     ] = "all",
 ) -> None:
     """Look at what a stage made: documents with reasons and partners, or the tokeniser."""
+    from cluster.telemetry import Terminal
     from pipeline.stage import StageFolder
-    from pipeline.terminal import print_section
 
-    folder = StageFolder.open(run, stage)
-    if stage == "corpus":
-        from pipeline.corpus.inspect import inspect as look
-
-        print_section(look(folder, step or None, source or None, n))
-    elif stage == "tokens":
-        from pipeline.tokens.inspect import inspect as look_at_tokens
-
-        chosen = {"all": (), "none": None}.get(kinds, kinds.split(","))
-        print_section(look_at_tokens(folder, chosen))
-    else:
-        raise ConfigError("STAGE", stage, "there is nothing to inspect there", "Take corpus or tokens")
+    if stage not in INSPECTED:
+        raise ConfigError("STAGE", stage, "there is nothing to inspect there", f"Take {' or '.join(INSPECTED)}")
+    asked = {"step": step, "source": source, "n": n, "kinds": kinds}
+    section = importlib.import_module(f"pipeline.{stage}.inspect").show(StageFolder.open(run, stage), asked)
+    _view("terminal").print_section(section)
+    if not step:
+        _view("summary").print_warnings(run, Terminal(sys.stdout), [stage])
 
 
 @app.command(epilog="Example: firstlight chat runs/tiny --temperature 0.3")
@@ -143,12 +150,11 @@ def chat(
     seed: Annotated[int, typer.Option("--seed", help="The same seed gives the same replies.")] = 0,
 ) -> None:
     """Talk with a run's newest model, a line at a time. /new begins again; an end of input ends it."""
-    from pipeline.chat import Style, open_chat, talk
-
-    opened = open_chat(run)
+    door = _view("chat")
+    opened = door.open_chat(run)
     if sys.stdin.isatty():
         print(f"The model of stage {opened.stage}. /new begins again, Ctrl-D ends.")
-    for answer in talk(opened, _lines(), Style(temperature=temperature, seed=seed)):
+    for answer in door.talk(opened, _lines(), door.Style(temperature=temperature, seed=seed)):
         print(f"< {answer.text}" + (f"  [forgot {answer.forgotten} turns]" if answer.forgotten else ""), flush=True)
 
 
@@ -161,6 +167,10 @@ def _lines() -> Iterator[str]:
 
 
 app.registered_commands += cli_jobs.app.registered_commands
+
+
+def _view(name: str) -> Any:
+    return importlib.import_module(f"pipeline.views.{name}")
 
 
 def _known_stage(field: str, name: str) -> None:

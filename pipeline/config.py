@@ -18,6 +18,7 @@ from pipeline.evaluate.config import EvaluateConfig
 from pipeline.export.config import ExportConfig
 from pipeline.finetune.config import FinetuneConfig
 from pipeline.pretrain.config import BatchStages, PretrainConfig
+from pipeline.pretrain.swap_config import check_swaps
 from pipeline.reward.config import RewardConfig
 from pipeline.rlhf.config import RlhfConfig
 from pipeline.search.config import SearchConfig
@@ -69,6 +70,17 @@ class RunConfig(Config):
                 f"at most pretrain.logical_shards = {shards}, since a replica takes whole shards",
                 "Ask for fewer replicas, or raise logical_shards (that changes the result)",
             )
+        for _, tokens in self.pretrain.context_ramp:
+            if tokens < 2 or self.model.context % tokens:
+                rule = f"a length divides model.context = {self.model.context}, so that a window is whole sequences"
+                raise ConfigError("pretrain.context_ramp", tokens, rule, f"Take {self.model.context} / 2, / 4, ...")
+        if self.pretrain.fim_rate and not self.tokens.file:
+            rule = "documents are rearranged by tokens that no vocabulary has that is trained here"
+            raise ConfigError("pretrain.fim_rate", self.pretrain.fim_rate, rule, "Name one that has them: tokens.file")
+        if self.optim.kind == "sgd" and self.model.init in ("mup", "completep"):
+            rule = f"model.init {self.model.init} states its rates for Adam"
+            raise ConfigError("optim.kind", "sgd", rule, "Take adamw, or another init")
+        check_swaps(self.pretrain.swaps, self.model, self.optim, shards)
         return self
 
 
@@ -142,6 +154,12 @@ def _explain(error: ValidationError) -> ConfigError:
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         remedy = f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known)}"
         return ConfigError(field, first["input"], "there is no such field", remedy)
+    if first["type"] == "value_error":  # of models: "FIELD VALUE breaks this rule; remedy"
+        said, _, remedy = str(first["ctx"]["error"]).partition("; ")
+        name, value, rule = [*said.split(" ", 2), "", ""][:3]
+        if name.partition(".")[0] in _fields_at(first["loc"]):
+            remedy = remedy[:1].upper() + remedy[1:] or "Change one of them"
+            return ConfigError(f"{field}.{name}", value.rstrip(":"), rule, remedy)
     rule = first["msg"][0].lower() + first["msg"][1:]
     more = f" ({error.error_count() - 1} more after it)" if error.error_count() > 1 else ""
     return ConfigError(field, first["input"], rule, f"Change it in the recipe or with --set {field}=...{more}")

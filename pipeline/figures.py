@@ -44,7 +44,7 @@ def cell(value: Cell) -> str:
 
 
 def seconds(value: float | None) -> str:
-    """12.3 -> "12 s", 95 -> "1 min 35 s", 7300 -> "2 h 02 min"."""
+    """12.3 -> "12 s", 95 -> "1 min 35 s", 7300 -> "2 h 02 min", 1e7 -> "116 days"."""
     if value is None:
         return "–"
     if value < 9.95:
@@ -54,6 +54,8 @@ def seconds(value: float | None) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
+    if value >= 3.6e6:  # a thousand hours
+        return f"{value / 86_400:,.0f} days"
     minutes = round(value / 60)
     return f"{minutes // 60:,} h {minutes % 60:02d} min"
 

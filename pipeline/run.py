@@ -1,5 +1,6 @@
 """Runs the journey: one driver, stage after stage, each made only where its fingerprint is not there yet."""
 
+import importlib
 import json
 import os
 import signal
@@ -59,8 +60,17 @@ class Driver:
         self.events = Events(self.storage, self.lease.epoch)
         self.meter = MemoryMeter()
         self.stack.callback(self.meter.stop)
+        self._settle()
         self.storage.put("run.toml", tomli_w.dumps(self.config.model_dump(mode="json", exclude_none=True)).encode())
         self.events.add("run_start", recipe=self.config.recipe, **machine())
+
+    def _settle(self) -> None:
+        """Put the number that a probe finds in the place of `auto`, once: run.toml keeps it. Raises ConfigError."""
+        if self.config.pretrain.micro_batch == "auto":
+            self.terminal.say("  trying how many windows fit into memory ...")
+            before = read_config(self.storage) if self.storage.exists("run.toml") else None
+            fit = importlib.import_module("pipeline.pretrain.options.fit")
+            self.config = fit.settle(self.config, before)
 
     def connect(self) -> None:
         """Connect to Ray, once, when the first stage has work to do."""
@@ -227,17 +237,14 @@ def _keep_plan(driver: Driver) -> None:
     """Predict the run once, before its first stage; the report shows it beside what was measured."""
     if driver.storage.exists("plan.json"):
         return
-    from pipeline.plan import make_plan, measure_rate
-
-    plan = make_plan(driver.config, measure_rate(driver.config.pretrain.threads))
+    view = importlib.import_module("pipeline.views.plan")
+    plan = view.make_plan(driver.config, view.measure_rate(driver.config.pretrain.threads))
     driver.storage.put("plan.json", json.dumps(plan.to_json(), indent=1).encode())
 
 
 def _report(run: str, events: Events) -> None:
     """Write the report; a report that cannot be drawn must not fail a run that stands."""
-    from pipeline.report import write_report
-
     try:
-        write_report(run, views(), summaries())
+        importlib.import_module("pipeline.views.report").write_report(run, views(), summaries())
     except Exception as error:
         events.add("report_failed", why=str(error), trace=traceback.format_exc())

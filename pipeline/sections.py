@@ -113,3 +113,7 @@ class StageView:
     folder: str
     section: "Callable[[StageFolder, dict[str, StageFolder]], Section | None]"
     inputs: tuple[str, ...] = ()
+
+
+Summary = Callable[[dict[str, "StageFolder"]], Section | None]
+"""A section over several stages, from all folders by stage name; it stands before the stages' own sections."""

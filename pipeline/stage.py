@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cluster.errors import CorruptPiece
+from cluster.errors import CorruptPiece, RunDirError
 from cluster.storage import LocalStorage, open_storage
 from cluster.telemetry import Bar
 from pipeline import digest
@@ -28,6 +28,14 @@ _RECORDS = ".pieces"
 def folder_of(stage: str) -> str:
     """``evaluate@pretrain`` lives in ``evaluate/pretrain``."""
     return stage.replace("@", "/")
+
+
+def open_run(run: str) -> LocalStorage:
+    """The storage of a run that exists. Raises RunDirError where the folder holds none."""
+    storage = open_storage(run)
+    if not storage.exists("run.toml") and next(storage.list("events"), None) is None:
+        raise RunDirError("RUN", run, "no run stands there", "Give the folder that `firstlight run` printed")
+    return storage
 
 
 @dataclass(frozen=True)

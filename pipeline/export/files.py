@@ -4,14 +4,13 @@ import importlib
 from typing import Any
 
 from cluster.errors import UserError
+from models.parts import part
 from pipeline.evaluate.weights import check_match, load_gpt
-from pipeline.export.card import Card
 from pipeline.export.config import ExportConfig
 from pipeline.stage import StageFolder
 from pipeline.tokens.pieces import load_tokenizer
 
 NEWEST_FIRST = ("rlhf", "finetune", "pretrain")
-LAYOUT = "llama"  # the module of models/layouts that writes our architecture
 
 
 def choose(config: ExportConfig, inputs: dict[str, StageFolder]) -> str:
@@ -30,15 +29,21 @@ def choose(config: ExportConfig, inputs: dict[str, StageFolder]) -> str:
 
 
 def make_files(config: ExportConfig, inputs: dict[str, StageFolder]) -> tuple[dict[str, bytes], dict[str, Any]]:
-    """File name -> bytes of a folder in the Hugging Face layout, and what to count. Raises UserError."""
+    """File name -> bytes of the folder, and what to count: a shape that no layout of Hugging Face has is written in our
+    own, and the counts and the card say why. Raises UserError."""
     stage = choose(config, inputs)
     model, tokenizer = load_gpt(inputs[stage]), load_tokenizer(inputs["tokens"])
     check_match(model, tokenizer, stage)
-    card = Card(
+    layouts = part("layouts", "folder")
+    layout, reasons = layouts.layout_of(model.config)
+    card = importlib.import_module("pipeline.export.targets.card").Card(
         title=config.title,
         license=config.license,
         stage=stage,
         shape=model.config,
+        architecture=layouts.FAMILIES.get(layout, ""),
+        reasons=reasons,
+        use=part("layouts", layout).USE if reasons else layouts.USE,
         funnel=_json(inputs.get("corpus"), "funnel.json"),
         tokens=_json(inputs.get("tokens"), "index.json"),
         evaluations={
@@ -48,9 +53,9 @@ def make_files(config: ExportConfig, inputs: dict[str, StageFolder]) -> tuple[di
         },
         rlhf=_json(inputs["rlhf"], "heldout.json") if stage == "rlhf" else {},
     )
-    layout = importlib.import_module(f"models.layouts.{LAYOUT}")
-    files = {**layout.export_files(model, tokenizer), "README.md": card.text().encode()}
-    return files, {"stage": stage, "parameters": model.config.parameters()}
+    files = {**layouts.export_files(model, tokenizer), "README.md": card.text().encode()}
+    facts = {"stage": stage, "parameters": model.config.parameters(), "layout": layout}
+    return files, facts | ({"not_of_transformers": reasons} if reasons else {})
 
 
 def _json(folder: StageFolder | None, piece: str) -> dict[str, Any]:

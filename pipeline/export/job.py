@@ -5,7 +5,7 @@ from pipeline.stage import StageContext
 
 
 def run(ctx: StageContext) -> None:
-    """Write config.json, model.safetensors, tokenizer files, generation_config.json and README.md."""
+    """Write config.json, weights, tokenizer files, generation_config.json and README.md."""
     files, facts = make_files(ctx.config.export, ctx.inputs)
     with ctx.progress("exporting", len(files), "files") as bar:
         for name, data in sorted(files.items()):

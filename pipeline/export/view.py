@@ -8,6 +8,7 @@ HOW = (
     "The folder loads with transformers: AutoModelForCausalLM.from_pretrained(FOLDER) and"
     " AutoTokenizer.from_pretrained(FOLDER). README.md in it is the model card."
 )
+OWN = "The folder is in Firstlight's own layout, which transformers does not load. README.md in it says how to: "
 
 
 def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | None:
@@ -29,7 +30,9 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
     )
     sha = next((str(row[2]) for row in rows if row[0] == "model.safetensors"), "")
     headline = [("model.safetensors", sha[:12])]
-    return Section("export", "Export", lead, [Table("Files", COLUMNS, rows), Note(HOW)], headline)
+    why = counts.get("not_of_transformers", [])
+    how = f"{OWN}{'; '.join(why)}." if why else HOW
+    return Section("export", "Export", lead, [Table("Files", COLUMNS, rows), Note(how)], headline)
 
 
 COLUMNS = ["file", "bytes", "sha256"]

@@ -95,7 +95,7 @@ def test_a_run_directory_of_another_recipe_is_refused(tmp_path: Path) -> None:
     _same_recipe(store, config)
     import tomli_w
 
-    other = {**config.model_dump(mode="json"), "recipe": "other"}
+    other = {**config.model_dump(mode="json", exclude_none=True), "recipe": "other"}
     store.put("run.toml", tomli_w.dumps(other).encode())
     with pytest.raises(UserError, match="other"):
         _same_recipe(store, config)
@@ -112,3 +112,22 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.tex").write_text("dear")
     with pytest.raises(UserError, match="no run of ours"):
         _same_recipe(LocalStorage(tmp_path), load("tiny", []))
+
+
+@pytest.mark.parametrize(
+    ("sets", "field", "said"),
+    [
+        (["model.kv_heads=3"], "model.kv_heads", "must divide heads = 4. Take 0 for one each"),
+        (["model.norm=none", "model.placement=post"], "model.placement", "norm is none. Take pre, or a norm"),
+        (["model.init=mup"], "model.base_width", "needs the width of the small model"),
+        (["optim.warmup_fraction=0.7"], "optim.warmup_fraction", "must be at most 1. Lower one"),
+        (["optim.kind=sgd", "model.init=mup", "model.base_width=64"], "optim.kind", "for Adam. Take adamw"),
+        (["pretrain.context_ramp=[[0.0, 100]]"], "pretrain.context_ramp", "divides model.context"),
+        (["pretrain.fim_rate=0.5"], "pretrain.fim_rate", "tokens.file"),
+    ],
+)
+def test_what_does_not_fit_together_names_field_rule_and_remedy(sets: list[str], field: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load("tiny", sets)
+    assert str(caught.value).startswith(f"{field} = ")
+    assert said in str(caught.value)

@@ -9,7 +9,7 @@ import torch
 
 from cluster.errors import UserError
 from models.generate import generate
-from models.gpt import GPT
+from models.gpt import GPT, init_weights
 from models.tokenizer import Tokenizer
 from pipeline.evaluate.chunks import Sources, load_material
 from pipeline.evaluate.config import EvaluateConfig
@@ -19,6 +19,7 @@ from pipeline.export.files import choose, make_files
 from pipeline.export.view import section
 from pipeline.stage import StageFolder
 from pipeline.tokens.pieces import load_tokenizer
+from tests.models.fakes import tiny_config
 from tests.pipeline.evaluate.tiny import write_run, write_stage
 
 SIDE = {"reward": 0.25, "rule": 0.25, "model_score": -1.0, "length": 20.0, "ended": 0.5, "kl": 0.0}
@@ -63,7 +64,8 @@ def test_transformers_loads_the_folder_with_the_same_logits_and_text(
     ours, tokenizer = load_gpt(inputs["rlhf"]), load_tokenizer(inputs["tokens"])
     theirs = transformers.AutoModelForCausalLM.from_pretrained(tmp_path, dtype=torch.float32).eval()
     reader = transformers.AutoTokenizer.from_pretrained(tmp_path)
-    assert facts == {"stage": "rlhf", "parameters": sum(p.numel() for p in ours.parameters())}
+    parameters = sum(p.numel() for p in ours.parameters())
+    assert facts == {"stage": "rlhf", "parameters": parameters, "layout": "llama"}
 
     text = "the cat sat on the mat and the dog"
     ids = tokenizer.encode(text)
@@ -109,6 +111,34 @@ def test_the_card_tells_the_stage_the_data_and_the_numbers(inputs: dict[str, Sta
     assert "bits per byte" in card and "| rlhf |" in card
     assert "The gain in reward is 0.625, 95% interval 0.500 to 0.750" in card
     assert "## Licence" in card and "## Limits" in card and inputs["tokens"].run not in card
+
+
+def test_a_shape_of_no_family_is_written_in_our_own_layout_with_the_reason(
+    inputs: dict[str, StageFolder], tmp_path: Path
+) -> None:
+    model = GPT(tiny_config(positions="alibi", experts={"count": 4}))
+    init_weights(model, 0)
+    folder = write_stage(str(tmp_path), "pretrain", model=model)
+    files, facts = make_files(ExportConfig(stage="pretrain"), {"tokens": inputs["tokens"], "pretrain": folder})
+    why = "mixtral: positions is alibi, and it has rotary"
+    assert (facts["layout"], facts["not_of_transformers"]) == ("firstlight", [why])
+    card = files["README.md"].decode()
+    assert "library_name: firstlight" in card and f"transformers, which has no such model ({why})" in card
+    assert f"of which a token meets {model.config.active_parameters():,}" in card
+    assert "| positions | alibi |" in card and "| experts.count | 4 |" in card
+
+    for name, data in files.items():
+        (tmp_path / name).write_bytes(data)
+    said: dict[str, Any] = {"FOLDER": str(tmp_path)}
+    exec(card.partition("```python\n")[2].partition("```")[0], said)  # what the card says, as a reader would run it
+    tokens = torch.arange(4, 24)[None]
+    assert torch.equal(said["model"](tokens), model.eval()(tokens))
+
+    whole = write_stage(str(tmp_path), "export", files)
+    manifest = json.dumps({"fingerprint": "f", "content": {"counts": facts}})
+    whole.storage.put(whole.key("manifest.json"), manifest.encode())
+    found = section(whole, {})
+    assert found is not None and why in str(found.blocks[-1])
 
 
 def test_an_earlier_stage_can_be_taken_and_says_nothing_of_a_reward(inputs: dict[str, StageFolder]) -> None:

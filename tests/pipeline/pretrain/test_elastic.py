@@ -11,8 +11,9 @@ from typing import Any, Literal
 import pytest
 
 from models import checkpoint
-from pipeline.pretrain import elastic
+from pipeline.pretrain import elastic, steplog
 from pipeline.pretrain.loop import Trainee, train_local
+from pipeline.stage import StageContext, StageFolder
 from tests.support.context import Heard, context
 from tests.support.toy import make_task
 
@@ -95,31 +96,50 @@ def elastic_local() -> Any:
     return LocalExchange()
 
 
-def test_a_broken_checkpoint_costs_steps_not_the_run(tmp_path: Path) -> None:
-    task = make_task("", steps=STEPS, shards=SHARDS)
-    ctx, _ = context(str(tmp_path), "pretrain")
-    trainee = Trainee.new(task)
-    for step in (4, 8):
-        while trainee.step < step:
-            trainee.apply(trainee.gradient(elastic_local()))
-        trainee.save(ctx.folder)
-    newest = next(p for p in ctx.folder.pieces("checkpoints/0000008/") if p.endswith(".bin"))
-    (tmp_path / "pretrain" / newest).write_bytes(b"broken")
-    again = Trainee.new(task)
-    refused = again.resume(ctx.folder)
-    assert again.step == 4
-    assert len(refused) == 1
-    assert "was committed" in refused[0]
+def alone(run: Path, **settings: Any) -> tuple[StageContext, Heard]:
+    """Train the toy on one replica, in this process."""
+    ctx, heard = context(str(run), "pretrain")
+
+    def launch(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:
+        elastic.replica(configs[0])
+
+    kwargs = {"steps": STEPS, "shards": SHARDS}
+    how = {"replicas": 1, "threads": 1, "checkpoint_every": 5, "launch": launch, "label": "toy", **settings}
+    elastic.train(ctx, "tests.support.toy:make_task", kwargs, **how)
+    return ctx, heard
 
 
-def test_only_the_two_newest_checkpoints_are_kept(tmp_path: Path) -> None:
-    ctx, _ = context(str(tmp_path), "pretrain")
-    trainee = Trainee.new(make_task("", steps=STEPS, shards=SHARDS))
-    for _ in range(4):
-        trainee.apply(trainee.gradient(elastic_local()))
-        trainee.save(ctx.folder)
-    kept = {p.split("/")[1] for p in ctx.folder.pieces("checkpoints/")}
-    assert kept == {"0000003", "0000004"}
+def test_a_replica_keeps_by_the_rule_and_leaves_a_line_for_each_step(tmp_path: Path) -> None:
+    ctx, _ = alone(tmp_path, keep=2, keep_every=20)
+    weights, _ = checkpoint.load(ctx.folder.read_bytes, "model")
+    assert checkpoint.digest(weights) == calm_digest()
+    kept = {int(p.split("/")[1]) for p in ctx.folder.pieces("checkpoints/")}
+    assert kept == {20, 30, 35}
+    lines = steplog.read(ctx.folder)
+    assert [line["step"] for line in lines] == list(range(STEPS))
+    history = ctx.folder.read_jsonl("metrics/steps.jsonl")
+    assert all(line[key] == own[key] for line, own in zip(lines, history, strict=True) for key in own)
+    assert {line["step_tokens"] for line in lines} == {SHARDS * 32}
+    assert sum(line["checkpoint_stall"] for line in lines) > 0
+    assert not any("seconds" in line for line in history)  # the clock is not in the result
+
+
+def test_a_full_disk_ends_the_run_with_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write = StageFolder.write_bytes
+
+    def full(self: StageFolder, piece: str, *args: Any, **kwargs: Any) -> None:
+        if piece.startswith("checkpoints/0000010"):
+            raise OSError("no room left")
+        write(self, piece, *args, **kwargs)
+
+    monkeypatch.setattr(StageFolder, "write_bytes", full)
+    with pytest.raises(OSError, match="no room left"):
+        alone(tmp_path)
+    monkeypatch.undo()
+    ctx, _ = alone(tmp_path)  # and the same command goes on
+    weights, _ = checkpoint.load(ctx.folder.read_bytes, "model")
+    assert checkpoint.digest(weights) == calm_digest()
+    assert [line["step"] for line in steplog.read(ctx.folder)] == list(range(STEPS))
 
 
 @pytest.mark.ray

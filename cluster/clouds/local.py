@@ -1,7 +1,7 @@
 """A local head for jobs: real Ray processes of this host, kept while a job runs in it, then taken down by its keeper.
 
-The keeper is a process of its own (``python -m cluster.head SPEC``), the head's parent, so the head needs nobody who
-waits: a submitter may detach, or be killed. Only what the keeper started is ended. Knows no stage.
+The keeper is a process of its own (``python -m cluster.clouds.local SPEC``), the head's parent, so the head needs
+nobody who waits: a submitter may detach, or be killed. Only what the keeper started is ended. Knows no stage.
 """
 
 import fcntl
@@ -13,10 +13,10 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cluster.config import ClusterSpec
+from cluster.connect import open_client
 from cluster.errors import FirstlightError
 from cluster.home import ROOT, cluster_environment, environment, temp_folder, token_file
 from cluster.records import HeadRecord, JobRecord
@@ -28,18 +28,6 @@ START_SECONDS = 120.0
 FIRST_JOB_SECONDS = 120.0  # a head whose submitter died before its job came
 LINGER_SECONDS = 3.0  # after the last job, for those who read its last lines
 LOOK_SECONDS = 1.0
-
-
-def open_client(address: str, token_path: str = "") -> "JobSubmissionClient":
-    """A client of a Jobs API. The token goes in by hand, as Ray reads its own settings once a process.
-
-    Raises ConnectionError or RuntimeError where it does not answer.
-    """
-    with environment({"RAY_ADDRESS": None, "RAY_API_SERVER_ADDRESS": None}):  # both would win over the argument
-        from ray.job_submission import JobSubmissionClient
-
-        token = Path(token_path).read_text().strip() if token_path else ""
-        return JobSubmissionClient(address, headers={"Authorization": f"Bearer {token}"} if token else None)
 
 
 @contextmanager
@@ -77,7 +65,7 @@ def standing_head() -> HeadRecord | None:
 def start_head(spec: ClusterSpec) -> tuple[HeadRecord, "subprocess.Popen[bytes]"]:
     """Start a keeper and wait until its head answers. Raises FirstlightError, with the log, where it does not."""
     log = HeadRecord.folder() / "head.log"
-    command = [sys.executable, "-m", "cluster.head", spec.model_dump_json()]
+    command = [sys.executable, "-m", "cluster.clouds.local", spec.model_dump_json()]
     with log.open("wb") as out:
         keeper = subprocess.Popen(
             command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True

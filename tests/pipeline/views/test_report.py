@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import RunDirError
-from pipeline.report import gather, write_report
 from pipeline.sections import Note, Section
 from pipeline.stage import StageFolder
+from pipeline.views.report import gather, write_report
 from tests.support.fake_run import FakeRun, failed, half, views, whole
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

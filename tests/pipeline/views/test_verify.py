@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cluster.errors import RunDirError
-from pipeline.verify import Verdict, verify
+from pipeline.views.verify import Verdict, verify
 from tests.support.fake_run import NO_CONFIG, STAGES, failed, whole
 
 

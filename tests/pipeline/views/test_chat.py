@@ -7,8 +7,8 @@ import pytest
 from cluster.errors import RunDirError
 from models.chat import Turn, prompt
 from models.tokenizer import Tokenizer
-from pipeline import chat
-from pipeline.chat import Chat, Style
+from pipeline.views import chat
+from pipeline.views.chat import Chat, Style
 from tests.pipeline.evaluate.tiny import random_gpt, trained, write_stage
 
 GREEDY = Style(max_new=8, temperature=0.0)

@@ -1,8 +1,10 @@
 """The model card: a run's facts as Markdown. Pure: the same facts give the same text, without date, host or path."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+from pydantic import BaseModel
 
 from models.config import GPTConfig
 from pipeline import figures
@@ -17,13 +19,6 @@ MADE = {
     "finetune": "pretrained, then fine-tuned on conversations, with the loss on the assistant's tokens only",
     "rlhf": "pretrained, fine-tuned on conversations, then trained with PPO against a reward under a KL penalty",
 }
-
-USE = """```python
-from transformers import AutoModelForCausalLM, AutoTokenizer
-
-model = AutoModelForCausalLM.from_pretrained(FOLDER)
-tokenizer = AutoTokenizer.from_pretrained(FOLDER)
-```"""
 
 LIMITS = """- It is as small as the table above says: fluent phrases at best, no knowledge to rely on.
 - It may repeat what its sources hold, with their errors and opinions. Nobody has filtered its output.
@@ -40,6 +35,9 @@ class Card:
     license: str
     stage: str
     shape: GPTConfig
+    architecture: str  # the layout's family; "" for our own, for `reasons`
+    reasons: Sequence[str]
+    use: str  # how to load it
     funnel: Facts
     tokens: Facts = field(default_factory=dict)
     evaluations: Facts = field(default_factory=dict)
@@ -47,12 +45,12 @@ class Card:
 
     def text(self) -> str:
         """The whole card."""
+        library = "firstlight" if self.reasons else "transformers"
         parts = [
-            f"---\nlicense: {self.license}\nlibrary_name: transformers\npipeline_tag: text-generation\n---",
+            f"---\nlicense: {self.license}\nlibrary_name: {library}\npipeline_tag: text-generation\n---",
             f"# {self.title}",
             f"Weights of the stage `{self.stage}` of a Firstlight run: {MADE[self.stage]}.",
-            f"{self.shape.parameters():,} parameters, architecture of Llama. It loads with transformers:",
-            USE,
+            *self._use(),
             *self._shape(),
             *self._data(),
             *self._evaluation(),
@@ -66,9 +64,19 @@ class Card:
         ]
         return "\n\n".join(parts) + "\n"
 
+    def _use(self) -> list[str]:
+        total, active = self.shape.parameters(), self.shape.active_parameters()
+        size = f"{total:,} parameters" + (f", of which a token meets {active:,}" if active < total else "")
+        if not self.reasons:
+            return [f"{size}, architecture of {self.architecture}. It loads with transformers:", self.use]
+        why = "; ".join(self.reasons)
+        said = f"It does not load with transformers, which has no such model ({why}). It loads with Firstlight:"
+        return [f"{size}, in Firstlight's own layout. {said}", self.use]
+
     def _shape(self) -> list[str]:
         names = ("vocab_size", "context", "layers", "width", "heads", "hidden", "tie_embeddings")
         rows: list[list[Cell]] = [[name, getattr(self.shape, name)] for name in names]
+        rows += [[name, value] for name, value in chosen(self.shape) if name not in names]
         return ["## Shape", table(["", "value"], rows)]
 
     def _data(self) -> list[str]:
@@ -126,6 +134,15 @@ class Card:
             f" was {self.rlhf['kl_bound']:g} nats a reply."
         )
         return ["## Reward", table(["", "before RLHF", "after"], rows), said]
+
+
+def chosen(shape: BaseModel, prefix: str = "") -> Iterator[tuple[str, Cell]]:
+    """Each choice of a shape that is not the default, with its value."""
+    for name, value in shape:
+        if isinstance(value, BaseModel):
+            yield from chosen(value, f"{name}.")
+        elif value != type(shape).model_fields[name].default:
+            yield prefix + name, value
 
 
 def percent(rate: Facts) -> str:

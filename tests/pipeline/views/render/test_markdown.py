@@ -1,6 +1,6 @@
-from pipeline import chart_table
-from pipeline.render import markdown
 from pipeline.sections import Chart, Table
+from pipeline.views import chart_table
+from pipeline.views.render import markdown
 
 
 def test_a_fence_is_longer_than_any_run_of_back_ticks_inside() -> None:

@@ -8,7 +8,7 @@ import pytest
 from cluster.errors import RunDirError
 from cluster.lease import Lease
 from cluster.storage import LocalStorage
-from pipeline.status import print_status, status
+from pipeline.views.status import print_status, status
 from tests.support.fake_run import STAGES, failed, half, whole
 
 

@@ -2,8 +2,8 @@ import xml.etree.ElementTree as ElementTree
 
 import pytest
 
-from pipeline.render import bars, lines, scales, svg
 from pipeline.sections import Chart
+from pipeline.views.render import bars, lines, scales, svg
 
 
 def parse(picture: str) -> ElementTree.Element:

@@ -1,9 +1,9 @@
 import json
 from pathlib import Path
 
-from pipeline.compare import predicted_and_measured
 from pipeline.sections import Table
 from pipeline.stage import StageFolder
+from pipeline.views.compare import predicted_and_measured
 from tests.support.fake_run import STAGES, FakeRun, failed, half, whole
 
 

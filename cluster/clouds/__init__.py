@@ -1,0 +1,1 @@
+"""What makes a cluster for a job, by name."""

@@ -1,0 +1,1 @@
+"""What an export holds beside weights and tokeniser, by name."""
