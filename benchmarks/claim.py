@@ -1,6 +1,7 @@
 """A measured claim as a JSON file, and the README's table made of them."""
 
 import json
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -44,6 +45,14 @@ def record(
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / f"{claim}.json").write_text(json.dumps(said, indent=1) + "\n")
     print(json.dumps(said), flush=True)
+
+
+def finished_run() -> str:
+    """BENCH_RUN: a run directory whose corpus and tokens stand."""
+    found = os.environ.get("BENCH_RUN", "")
+    if not (Path(found) / "tokens" / "manifest.json").is_file():
+        raise SystemExit("Set BENCH_RUN to a run directory whose tokens stand")
+    return found
 
 
 def _module() -> list[str]:

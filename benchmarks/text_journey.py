@@ -17,8 +17,8 @@ from typing import Any
 from benchmarks import real_text
 from benchmarks.claim import RESULTS, record
 from cluster.memory import descendants, pss_bytes, shm_bytes
-from pipeline.render import lines
 from pipeline.sections import Chart
+from pipeline.views.render import lines
 
 ROOT = Path(__file__).resolve().parent.parent
 SIZES_MB = (100, 250, 500, 1050)

@@ -29,7 +29,14 @@ class RotaryConfig(BaseModel):
     factor: float = choice(1.0, "context / the context that the angles were made for", ge=1)
     original_context: int = choice(0, "context that the angles were made for; needed by yarn, llama3", "tokens", ge=0)
     low: float = choice(1.0, "turns over the original context below which an angle is stretched whole", gt=0)
-    high: float = choice(4.0, "turns above which an angle stays as it is", gt=0)
+    high: float = choice(4.0, "turns above which an angle stays as it is; 32 where scaling is yarn", gt=0)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _high_of_yarn(cls, given: Any) -> Any:
+        """The default of the paper that the scaling is from: arXiv 2309.00071 for yarn, 2407.21783 for llama3."""
+        yarn = isinstance(given, dict) and given.get("scaling") == "yarn"
+        return {"high": 32.0, **given} if yarn else given
 
 
 class ExpertsConfig(BaseModel):
@@ -106,6 +113,10 @@ class GPTConfig(BaseModel):
                 f"rotary.scaling {stretched} needs positions rotary, not {self.positions}; take none",
             ),
             (
+                stretched == "none" and self.rotary.factor != 1,
+                f"rotary.factor {self.rotary.factor} stretches nothing where rotary.scaling is none; name a scaling",
+            ),
+            (
                 stretched in ("yarn", "llama3") and not self.rotary.original_context,
                 f"rotary.original_context 0: scaling {stretched} needs the context that the angles were made for",
             ),
@@ -138,6 +149,11 @@ class GPTConfig(BaseModel):
                 f"experts.top_k {experts.top_k} must be at most experts.count = {experts.count}",
             ),
             (experts.count == 1, "experts.count 1 is a dense layer with a router; take 0, or 2 and more"),
+            (
+                experts.count > 0 and experts.top_k == 1 and experts.normalize,
+                "experts.normalize true gives the one expert of experts.top_k 1 the weight 1, which teaches the router"
+                " nothing; set experts.normalize false, or take top_k 2",
+            ),
             (
                 experts.count > 0 and experts.every > self.layers,
                 f"experts.every {experts.every} leaves no sparse layer of {self.layers}; take less",
@@ -183,8 +199,8 @@ class GPTConfig(BaseModel):
         gate = 2 if self.activation in GATED else 1
         kv = self.key_heads * self.head_width
         norm = {"rms": 1, "layer": 2, "batch": 2, "none": 0}[self.norm] * self.width
-        if self.norm == "layer" and not self.bias:
-            norm = self.width
+        if not self.bias:
+            norm = min(norm, self.width)
         block = 2 * self.width**2 + 2 * self.width * kv + 2 * norm
         block += (2 * self.width + 2 * kv) if self.bias else 0
         block += 2 * self.head_width if self.qk_norm else 0

@@ -5,11 +5,13 @@ draw, nor on the order of the rows. (Its logits still depend on the batch's shap
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.attention import Cache
 from models.gpt import GPT
@@ -28,6 +30,17 @@ def uniform(key: tuple[int, ...], index: int) -> float:
     """A number in [0, 1) that is a function of (key, index) only."""
     data = ",".join(map(str, (*key, index))).encode()
     return (int.from_bytes(hashlib.sha256(data).digest()[:8], "big") >> 12) * 2.0**-52
+
+
+@contextmanager
+def evaluating(model: nn.Module) -> Iterator[None]:
+    """Inside, evaluation mode: no dropout, running statistics, all experts' places. After it, the mode as it was."""
+    training = model.training
+    model.eval()
+    try:
+        yield
+    finally:
+        model.train(training)
 
 
 @torch.inference_mode()
@@ -63,24 +76,27 @@ def generate(
     cache = Cache(model.config, len(prompts), min(context, longest + max_new))
     # right padding: a pad's slot lies beyond its row's last query until the row's own token overwrites it
     padded = [prompt + [pad_id] * (longest - len(prompt)) for prompt in prompts]
-    hidden_BTD = model.hidden(torch.tensor(padded), cache=cache)
-    hidden_BD = hidden_BTD[torch.arange(len(prompts)), lengths_B - 1]
     tokens: list[list[int]] = [[] for _ in prompts]
     logprobs: list[list[float]] = [[] for _ in prompts]
     open_rows = set(range(len(prompts)))
-    for index in range(max_new):
-        drawn_B, logprob_B = _draw(model.logits(hidden_BD), temperature, top_k, [uniform(key, index) for key in keys])
-        for row, (token, logprob) in enumerate(zip(drawn_B.tolist(), logprob_B.tolist(), strict=True)):
-            if row in open_rows:
-                tokens[row].append(token)
-                logprobs[row].append(logprob)
-                if token == stop_id or len(prompts[row]) + len(tokens[row]) == context:
-                    open_rows.remove(row)
-        if not open_rows or index + 1 == max_new:
-            break
-        # closed rows go on as padding at a slot that they own
-        positions_B1 = (lengths_B + index).clamp(max=context - 1)[:, None]
-        hidden_BD = model.hidden(drawn_B[:, None], positions_B1, cache=cache)[:, 0]
+    with evaluating(model):
+        hidden_BTD = model.hidden(torch.tensor(padded), cache=cache)
+        hidden_BD = hidden_BTD[torch.arange(len(prompts)), lengths_B - 1]
+        for index in range(max_new):
+            drawn_B, logprob_B = _draw(
+                model.logits(hidden_BD), temperature, top_k, [uniform(key, index) for key in keys]
+            )
+            for row, (token, logprob) in enumerate(zip(drawn_B.tolist(), logprob_B.tolist(), strict=True)):
+                if row in open_rows:
+                    tokens[row].append(token)
+                    logprobs[row].append(logprob)
+                    if token == stop_id or len(prompts[row]) + len(tokens[row]) == context:
+                        open_rows.remove(row)
+            if not open_rows or index + 1 == max_new:
+                break
+            # closed rows go on as padding at a slot that they own
+            positions_B1 = (lengths_B + index).clamp(max=context - 1)[:, None]
+            hidden_BD = model.hidden(drawn_B[:, None], positions_B1, cache=cache)[:, 0]
     return [Sample(t, p, t[-1] == stop_id) for t, p in zip(tokens, logprobs, strict=True)]
 
 

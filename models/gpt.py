@@ -1,55 +1,68 @@
-"""The model: embedding, blocks, final norm, output head; and its initial weights. Knows no loss, no optimiser.
+"""The model: embedding, blocks, last norm, output head. Knows no loss, no optimiser, no first weights.
 
-The architecture is Llama's, so that other tools load what we export; see models/layouts/llama.py.
+Every choice of its shape is in models/config.py, with its source in docs/model.md. The default is Llama's architecture.
 """
-
-import hashlib
-import math
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
-from models.attention import Attention, Cache, Sight, cached_mask, packed_mask
+from models.attention import Attention, Cache, Sight, attention_mask
 from models.config import GPTConfig
-from models.layers import RMSNorm, SwiGLU, rotary_tables
+from models.init import init_weights, named_generator, scale
+from models.layers import MLP, Positions, make_norm
+from models.parts import part
 
-EMBEDDING_STD = 0.02
+__all__ = ["GPT", "Block", "init_weights", "named_generator"]
 
 
 class Block(nn.Module):
-    """x + attention(norm(x)), then x + mlp(norm(x))."""
+    """x + attention(norm(x)), then x + mlp(norm(x)); with placement post norm(x + attention(x)), norm(x + mlp(x))."""
 
     def __init__(self, config: GPTConfig, layer: int) -> None:
         super().__init__()
-        self.attention_norm = RMSNorm(config.width, config.norm_eps)
+        self.attention_norm = make_norm(config, config.width)
         self.attention = Attention(config, layer)
-        self.mlp_norm = RMSNorm(config.width, config.norm_eps)
-        self.mlp = SwiGLU(config.width, config.hidden)
+        self.mlp_norm = make_norm(config, config.width)
+        self.mlp = part("mlps", "experts").Experts(config) if config.sparse(layer) else MLP(config)
+        self.dropout = nn.Dropout(config.dropout)
+        self.post, self.scale = config.placement == "post", scale(config, "branch_scale")
 
     def forward(self, x_BTD: Tensor, sight: Sight) -> Tensor:
         """[B, T, D] -> [B, T, D]."""
-        x_BTD = x_BTD + self.attention(self.attention_norm(x_BTD), sight)
-        out: Tensor = x_BTD + self.mlp(self.mlp_norm(x_BTD))
-        return out
+        if self.post:
+            x_BTD = self.attention_norm(x_BTD + self._branch(self.attention(x_BTD, sight)))
+            x_BTD = self.mlp_norm(x_BTD + self._branch(self.mlp(x_BTD)))
+        else:
+            x_BTD = x_BTD + self._branch(self.attention(self.attention_norm(x_BTD), sight))
+            x_BTD = x_BTD + self._branch(self.mlp(self.mlp_norm(x_BTD)))
+        return x_BTD
+
+    def _branch(self, out_BTD: Tensor) -> Tensor:
+        kept: Tensor = self.dropout(out_BTD)
+        return kept if self.scale == 1.0 else kept * self.scale
 
 
 class GPT(nn.Module):
-    """A decoder-only transformer. Built with torch's default weights: call `init_weights`, or load a state."""
+    """A decoder-only transformer. Built with torch's default weights: call `init_weights`, or load a state.
 
-    cos: Tensor
-    sin: Tensor
+    `recompute`: in training keep a block's input only and compute its inside again for the gradient (Chen and others
+    2016, arXiv 1604.06174), with the same dropout: less memory, a third more FLOPs, the same bits.
+    """
 
     def __init__(self, config: GPTConfig) -> None:
         super().__init__()
-        self.config = config
+        self.config, self.recompute = config, False
         self.embedding = nn.Embedding(config.vocab_size, config.width)
+        self.positions: Positions = part("positions", config.positions).make(config)
+        self.embedding_scale = scale(config, "embedding_scale")
+        self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(config, layer) for layer in range(config.layers))
-        self.norm = RMSNorm(config.width, config.norm_eps)
+        # after the last block a post-norm stream is normed already
+        self.norm = nn.Identity() if config.placement == "post" else make_norm(config, config.width)
         self.head = None if config.tie_embeddings else nn.Linear(config.width, config.vocab_size, bias=False)
-        cos, sin = rotary_tables(config.context, config.head_width, config.rotary.base)
-        self.register_buffer("cos", cos, persistent=False)
-        self.register_buffer("sin", sin, persistent=False)
+        self.logit_scale = scale(config, "logit_scale")
 
     def forward(
         self,
@@ -60,9 +73,10 @@ class GPT(nn.Module):
     ) -> Tensor:
         """Logits [B, T, V] of the next token at each place.
 
-        positions default to 0..T-1 in each row. Tokens with different segments do not see each other (packing).
-        With a cache the tokens are stored at their positions and see the slots up to them; without positions the cache
-        counts as empty (the prompt). Raises ValueError for a row longer than the context.
+        positions default to 0..T-1 in each row; given ones count up along a row, or along a segment. Tokens with
+        different segments do not see each other (packing); a segment's tokens stand together. With a cache the tokens
+        are stored at their positions and see the slots up to them; without positions the cache counts as empty (the
+        prompt). Raises ValueError for a row longer than the context.
         """
         return self.logits(self.hidden(tokens_BT, positions_BT, segments_BT, cache))
 
@@ -74,59 +88,68 @@ class GPT(nn.Module):
         cache: Cache | None = None,
     ) -> Tensor:
         """The normed last residual stream [B, T, D]; arguments as in `forward`."""
-        sight = self._sight(tokens_BT, positions_BT, segments_BT, cache)
-        x_BTD = self.embedding(tokens_BT)
-        for block in self.blocks:
-            x_BTD = block(x_BTD, sight)
-        out: Tensor = self.norm(x_BTD)
+        if segments_BT is not None and positions_BT is None and self.positions.absolute:
+            positions_BT = places_in(segments_BT)
+        sight = self.sight(tokens_BT, positions_BT, segments_BT, cache)
+        out: Tensor = self.norm(self.run(self.embed(tokens_BT, positions_BT), sight))
         return out
 
-    def logits(self, hidden: Tensor) -> Tensor:
-        """[..., D] -> [..., V] by the output head."""
-        return F.linear(hidden, self.embedding.weight if self.head is None else self.head.weight)
+    def run(self, x_BTD: Tensor, sight: Sight) -> Tensor:
+        """The blocks, one after the other."""
+        for block in self.blocks:
+            if self.recompute and self.training and torch.is_grad_enabled():
+                x_BTD = checkpoint(block, x_BTD, sight, use_reentrant=False)
+            else:
+                x_BTD = block(x_BTD, sight)
+        return x_BTD
 
-    def _sight(
-        self, tokens_BT: Tensor, positions_BT: Tensor | None, segments_BT: Tensor | None, cache: Cache | None
-    ) -> Sight:
-        B, T = tokens_BT.shape
+    @property
+    def head_weight(self) -> Tensor:
+        """The output head's matrix [V, D]: logits are cap(logit_scale x hidden @ head_weight.T)."""
+        return self.embedding.weight if self.head is None else self.head.weight
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., D] -> [..., V] by the output head; the soft cap is Gemma 2's (arXiv 2408.00118)."""
+        logits, cap = F.linear(hidden, self.head_weight), self.config.logit_cap
+        if self.logit_scale != 1.0:
+            logits = logits * self.logit_scale
+        return cap * torch.tanh(logits / cap) if cap else logits
+
+    def embed(self, tokens_BT: Tensor, positions_BT: Tensor | None = None) -> Tensor:
+        """Tokens and places as the first residual stream [B, T, D]."""
+        T = tokens_BT.shape[1]
         if self.config.context < T:
             raise ValueError(f"{T} tokens in a row, but the context is {self.config.context}")
+        x_BTD = self.embedding(tokens_BT)
+        if self.embedding_scale != 1.0:
+            x_BTD = x_BTD * self.embedding_scale
+        offset = self.positions.offset(slice(T) if positions_BT is None else positions_BT)
+        out: Tensor = self.dropout(x_BTD if offset is None else x_BTD + offset)
+        return out
+
+    def sight(
+        self, tokens_BT: Tensor, positions_BT: Tensor | None, segments_BT: Tensor | None, cache: Cache | None
+    ) -> Sight:
+        """What the blocks share of one forward pass."""
+        B, T = tokens_BT.shape
         assert cache is None or segments_BT is None, "a cache holds one segment a row"
-        if positions_BT is None:
-            cos, sin = self.cos[:T, None, None], self.sin[:T, None, None]
-            slots_BT = torch.arange(T).expand(B, T) if cache is not None else None
-        else:
-            cos, sin = self.cos[positions_BT][:, :, None, None], self.sin[positions_BT][:, :, None, None]
-            slots_BT = positions_BT
-        mask = None
-        if segments_BT is not None:
-            mask = packed_mask(segments_BT)
-        elif cache is not None and positions_BT is not None:
-            mask = cached_mask(positions_BT, int(positions_BT.max()) + 1)
-        return Sight(cos, sin, mask, cache, slots_BT)
+        angles = self.positions.angles(slice(T) if positions_BT is None else positions_BT)
+        window, slots = self.config.window, None
+        queries_BT = keys_BS = torch.arange(T, device=tokens_BT.device)[None]
+        if cache is not None and positions_BT is not None:
+            queries_BT = positions_BT
+            first = max(0, int(queries_BT.min()) - window + 1) if window else 0
+            slots = slice(first, int(queries_BT.max()) + 1)
+            keys_BS = torch.arange(slots.start, slots.stop, device=tokens_BT.device)[None]
+        mask = None  # plain causal has a faster kernel than any mask
+        if slots is not None or segments_BT is not None or self.positions.biased or 0 < window < T:
+            distances_BTS = queries_BT[:, :, None] - keys_BS[:, None, :]
+            mask = attention_mask(distances_BTS, window, segments_BT, self.positions.bias(distances_BTS))
+        return Sight(angles, mask, cache, queries_BT.expand(B, T), slots)
 
 
-def named_generator(seed: int, name: str) -> torch.Generator:
-    """A generator keyed by (seed, name), whatever was drawn before and whatever else is in the model."""
-    key = hashlib.sha256(f"{seed}/{name}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(key[:8], "little"))
-
-
-def init_weights(model: nn.Module, seed: int) -> None:
-    """Draw each parameter from its own generator, keyed by (seed, full name); norms start at one, biases at zero.
-
-    Matrices: N(0, 2 / (5 fan_in)) ("small init", Nguyen and Salazar 2019, arXiv 1910.05895); those that write to the
-    residual stream are divided by sqrt(2 layers) (GPT-2); the embedding has std 0.02, as it is the head too.
-    """
-    blocks = sum(isinstance(module, Block) for module in model.modules())
-    with torch.no_grad():
-        for name, weight in model.named_parameters():
-            if weight.ndim == 1:
-                weight.fill_(0.0 if name.endswith("bias") else 1.0)
-                continue
-            std = math.sqrt(0.4 / weight.shape[1])
-            if name.endswith("embedding.weight"):
-                std = EMBEDDING_STD
-            elif name.endswith(("attention.out.weight", "mlp.down.weight")):
-                std /= math.sqrt(2 * blocks)
-            weight.copy_(torch.randn(weight.shape, generator=named_generator(seed, name)) * std)
+def places_in(segments_BT: Tensor) -> Tensor:
+    """The place [B, T] of each token in its own segment."""
+    places_BT = torch.arange(segments_BT.shape[1], device=segments_BT.device).expand_as(segments_BT)
+    begins_BT = F.pad(segments_BT[:, 1:] != segments_BT[:, :-1], (1, 0), value=False)
+    return places_BT - torch.where(begins_BT, places_BT, 0).cummax(1).values

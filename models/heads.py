@@ -4,7 +4,8 @@ import torch
 from torch import Tensor, nn
 
 from models.config import GPTConfig
-from models.gpt import GPT, named_generator
+from models.gpt import GPT
+from models.init import named_generator
 
 
 class ScalarModel(nn.Module):

@@ -9,7 +9,7 @@ apply: divide by the weight, clip, step; the same on every member.
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar, runtime_checkable
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -90,7 +90,8 @@ class ExactStep(Generic[Batch]):
 
     `loss(model, batch)` returns (sum, weight) of one logical shard, or (sum, weight, shown) where the sum that is
     descended holds more than the loss that is shown (z-loss, balance of experts). `parts` cuts a shard into the
-    micro-batches whose gradients are added in order; `frozen` parameters (requires_grad false) take no part.
+    micro-batches whose gradients are added in order. Without `training` the model stays in evaluation mode: no dropout,
+    and what it gives is what a rollout saw.
     """
 
     def __init__(
@@ -101,12 +102,14 @@ class ExactStep(Generic[Batch]):
         shards: int,
         clip_norm: float,
         parts: Callable[[Batch], Sequence[Batch]] = lambda batch: (batch,),
+        training: bool = True,
     ) -> None:
         if shards < 1:
             raise ValueError(f"a step needs at least one shard, got {shards}")
         self.model, self.optimizer, self.loss = model, optimizer, loss
-        self.shards, self.clip_norm, self.parts = shards, clip_norm, parts
+        self.shards, self.clip_norm, self.parts, self.training = shards, clip_norm, parts, training
         self._observers = [module for module in model.modules() if isinstance(module, Observer)]
+        self._routers: list[Any] = [module for module in model.modules() if hasattr(module, "aux")]
         self._observed = [observer.observed_size for observer in self._observers]
         self._weights = [weight for weight in model.parameters() if weight.requires_grad]
         self._sizes = [weight.numel() for weight in self._weights]
@@ -162,6 +165,13 @@ class ExactStep(Generic[Batch]):
         norm = float(torch.linalg.vector_norm(total[: sum(self._sizes)])) / weight
         return StepFacts(loss_sum / weight, norm, weight, math.isfinite(norm) and math.isfinite(loss_sum), probe)
 
+    def _aux(self, weight: Tensor) -> Tensor | float:
+        """Balance losses of sparse layers that the loss has not taken up: their means, times the weight."""
+        means = [router.aux / router.routed for router in self._routers if router.aux is not None]
+        for router in self._routers:
+            router.aux = None
+        return torch.stack(means).sum() * weight if means else 0.0
+
     def _shard(self, batch: Batch, probe: Batch | None, key: int, size: int) -> Tensor:
         """One logical shard's gradients, observations and tail in a fresh buffer, zero-padded to `size`."""
         self.optimizer.zero_grad(set_to_none=True)
@@ -169,10 +179,10 @@ class ExactStep(Generic[Batch]):
         used = sum(self._sizes)
         end = used + sum(self._observed)
         torch.manual_seed(key)
-        self.model.train()
+        self.model.train(self.training)
         for part in self.parts(batch):
             loss, weight, *shown = self.loss(self.model, part)
-            loss.backward()  # type: ignore[no-untyped-call]
+            (loss + self._aux(weight)).backward()  # type: ignore[no-untyped-call]
             flat[end] += (shown[0] if shown else loss).detach()
             flat[end + 1] += weight
             for observer, place in zip(self._observers, torch.split(flat[used:end], self._observed), strict=True):

@@ -5,7 +5,7 @@ import tokenizers
 from tokenizers import decoders, pre_tokenizers
 from tokenizers.models import BPE
 
-from models import bpe
+from models.kinds import bpe
 from models.kinds.common import finish, numbered
 from models.tokenizer import SPECIALS
 from models.words import Words, byte_letters

@@ -7,7 +7,7 @@ import tokenizers
 from tokenizers import decoders
 from tokenizers.models import BPE
 
-from models import bpe
+from models.kinds import bpe
 from models.kinds.common import BYTES, alphabet, finish, numbered
 from models.tokenizer import SPECIALS
 from models.words import Words, cutter

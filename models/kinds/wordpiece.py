@@ -11,7 +11,7 @@ import tokenizers
 from tokenizers import Regex, decoders
 from tokenizers.models import WordPiece
 
-from models import bpe
+from models.kinds import bpe
 from models.kinds.common import HAN, UNKNOWN, alphabet, finish, numbered
 from models.tokenizer import SPECIALS
 from models.words import LONGEST, Words, cutter

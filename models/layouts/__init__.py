@@ -1,1 +1,1 @@
-"""One module a Hugging Face layout, reached by name: ``export_files(model, tokenizer)`` gives its files."""
+"""Layouts of weights on disk, one module for each `model_type` of a config.json; `folder` reads and writes a folder."""

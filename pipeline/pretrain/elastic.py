@@ -5,12 +5,10 @@ from a live peer, each computes its range of the logical shards, and the fixed t
 middle, the survivors keep their state, vote no, and redo that step with the new membership: a fault costs one step.
 """
 
-import json
 import os
 import socket
-import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -19,8 +17,12 @@ import torch
 from torch import Tensor
 
 from cluster.errors import StageFailed
-from cluster.telemetry import Bar
+from cluster.telemetry import read_events
+from pipeline.pretrain.checkpoints import Checkpoints, newest
 from pipeline.pretrain.loop import Trainee, load_task
+from pipeline.pretrain.pace import Pace
+from pipeline.pretrain.steplog import StepLog
+from pipeline.pretrain.watch import Status, Watch, start_trackers
 from pipeline.stage import StageContext, StageFolder
 
 if TYPE_CHECKING:
@@ -31,7 +33,6 @@ HEARTBEAT_TIMEOUT_MS = 2000
 COLLECTIVE_TIMEOUT = timedelta(seconds=20)
 TRANSFER_TIMEOUT = timedelta(seconds=60)
 QUORUM_TIMEOUT = timedelta(seconds=120)
-STATUS_EVERY_S = 0.5
 MOST_REDONE = 30  # of one step in a row: what fails so often is no fault of a peer
 
 Launch = Callable[[str, list[dict[str, Any]], str, Callable[[], None]], object]
@@ -66,24 +67,47 @@ def replica(config: dict[str, Any]) -> None:
         return  # came back after the others had finished
     torch.set_num_threads(config["threads"])
     trainee = Trainee.new(load_task(config["task"], config["run"], config["kwargs"]))
-    status = _Status(folder, config["replica"])
-    for reason in trainee.resume(folder):
-        status.refused.append(reason)
+    status = Status(folder, config["replica"])
+    found, status.refused = newest(folder)
+    if found:
+        trainee.restore(*found)
+    checkpoints = Checkpoints(folder, config["keep"], config["keep_every"])
+    pace = Pace(StepLog(folder, config["replica"]), getattr(trainee.task, "precision", "fp32"))
     manager, group = _join(trainee, config)
     try:
-        while trainee.step < trainee.task.steps:
-            members = status.members
+        while not trainee.done:
+            members, before = status.members, trainee.step
+            trainee.look(folder)
             _step(trainee, manager, group, status)
             if status.members < members and folder.done("model/manifest.json"):
                 return  # fell behind while the others finished
             first = manager.participating_rank() == 0
-            if first and trainee.step % config["checkpoint_every"] == 0 and trainee.step < trainee.task.steps:
-                trainee.save(folder)
+            if trainee.step == before:
+                continue
+            if first and trainee.step % config["checkpoint_every"] == 0 and not trainee.done:
+                checkpoints.save(trainee.step, trainee.state(), trainee.facts())
+            _mark(pace, trainee, status.members, first, checkpoints.stalled)
+        checkpoints.join()
         if manager.participating_rank() in (0, None) or not folder.done("model/manifest.json"):
             trainee.write_model(folder)
-        status.write(trainee, status.members, force=True)
+        _tell(trainee, status, force=True)
     finally:
         manager.shutdown(wait=False)
+        pace.write()
+
+
+def _mark(pace: Pace, trainee: Trainee, members: int, first: bool, stalled: float) -> None:
+    """One more line of metrics. A task may count its FLOPs (`flops`) and what it waited for data (`waited`)."""
+    task, line = trainee.task, trainee.history[-1]
+    position = line.get("position", line["step"])
+    tokens = task.tokens(position + 1) - task.tokens(position)
+    clocks = {"loader_wait": getattr(task, "waited", 0.0), "checkpoint_stall": stalled}
+    flops = task.flops(position) if hasattr(task, "flops") else 0.0
+    pace.mark({**line, "step_tokens": tokens}, members, first, flops, clocks)
+
+
+def _tell(trainee: Trainee, status: Status, force: bool = False) -> None:
+    status.write(trainee.step, trainee.history[-1] if trainee.history else {}, trainee.course.events, force)
 
 
 def _join(trainee: Trainee, config: dict[str, Any]) -> tuple["Manager", "ProcessGroupGloo"]:
@@ -93,10 +117,10 @@ def _join(trainee: Trainee, config: dict[str, Any]) -> tuple["Manager", "Process
     from torchft.checkpointing.http_transport import HTTPTransport
 
     def load(state: dict[str, Any]) -> None:
-        trainee.restore(state["tensors"], state["step"], state["history"])
+        trainee.restore(state["tensors"], state["facts"])
 
     def give() -> dict[str, Any]:
-        return {"tensors": trainee.state(), "step": trainee.step, "history": list(trainee.history)}
+        return {"tensors": trainee.state(), "facts": trainee.facts()}
 
     address = _own_address(config["lighthouse"])
     store = TCPStore(address, 0, is_master=True, wait_for_workers=False)
@@ -125,7 +149,7 @@ def _join(trainee: Trainee, config: dict[str, Any]) -> tuple["Manager", "Process
     return manager, group
 
 
-def _step(trainee: Trainee, manager: "Manager", group: "ProcessGroupGloo", status: "_Status") -> None:
+def _step(trainee: Trainee, manager: "Manager", group: "ProcessGroupGloo", status: Status) -> None:
     """One attempt at the next step. A failed attempt changes no state."""
     try:
         manager.start_quorum()
@@ -146,7 +170,8 @@ def _step(trainee: Trainee, manager: "Manager", group: "ProcessGroupGloo", statu
         trainee.apply(total)
     else:
         status.redone += 1
-    status.write(trainee, manager.num_participants())
+    status.members = manager.num_participants()
+    _tell(trainee, status)
 
 
 def _own_address(lighthouse: str) -> str:
@@ -155,61 +180,6 @@ def _own_address(lighthouse: str) -> str:
     with socket.create_connection((url.hostname or "127.0.0.1", url.port or 80), timeout=30) as probe:
         found: str = probe.getsockname()[0]
     return found.removeprefix("::ffff:")
-
-
-class _Status:
-    """What a replica tells its driver twice a second, outside the result: step, members, redone steps."""
-
-    def __init__(self, folder: StageFolder, index: int) -> None:
-        self._folder, self._index, self._last = folder, index, 0.0
-        self.redone, self.members, self.refused = 0, 0, list[str]()
-
-    def write(self, trainee: Trainee, members: int, force: bool = False) -> None:
-        now, self.members = time.monotonic(), members
-        if not force and now - self._last < STATUS_EVERY_S:
-            return
-        self._last = now
-        said: dict[str, Any] = {"step": trainee.step, "members": members, "redone": self.redone, "pid": os.getpid()}
-        said |= {"loss": trainee.history[-1]["loss"] if trainee.history else None, "refused": self.refused}
-        said |= {"tokens": trainee.task.tokens(trainee.step)}
-        self._folder.storage.put(self._folder.key(f"timing/replica-{self._index}.json"), json.dumps(said).encode())
-
-
-class _Watch:
-    """Reads what the replicas say; moves the bar, and keeps deaths, returns and redone steps as events."""
-
-    def __init__(self, ctx: StageContext, bar: Bar, replicas: int) -> None:
-        self._ctx, self._bar, self._replicas = ctx, bar, replicas
-        self._tokens, self._seen = 0, dict[int, dict[str, Any]]()
-
-    def __call__(self) -> None:
-        storage = self._ctx.folder.storage
-        for index in range(self._replicas):
-            try:
-                said = json.loads(storage.get(self._ctx.folder.key(f"timing/replica-{index}.json")))
-            except FileNotFoundError:
-                continue
-            before = self._seen.get(index)
-            self._seen[index] = said
-            self._compare(index, before, said)
-        best = max(self._seen.values(), key=lambda s: int(s["tokens"]), default=None)
-        if best and best["tokens"] > self._tokens:
-            self._bar.advance(best["tokens"] - self._tokens, loss=best["loss"], replicas=best["members"])
-            self._tokens = best["tokens"]
-
-    def _compare(self, index: int, before: dict[str, Any] | None, said: dict[str, Any]) -> None:
-        facts = {"replica": index, "step": said["step"]}
-        if before is None or said["pid"] != before["pid"]:
-            for reason in said["refused"]:
-                self._ctx.event("fault", what="checkpoint refused", reason=reason, **facts)
-        if before is None:
-            self._ctx.event("replica_joined", pid=said["pid"], **facts)
-        elif said["pid"] != before["pid"]:
-            self._ctx.event("fault", what="replica died and returned", pid=said["pid"], **facts)
-        elif said["redone"] > before["redone"]:
-            self._ctx.event("fault", what="step redone", times=said["redone"] - before["redone"], **facts)
-        if before and said["members"] and before["members"] and said["members"] != before["members"]:
-            self._ctx.event("members_changed", before=before["members"], now=said["members"], **facts)
 
 
 def train(
@@ -222,18 +192,22 @@ def train(
     checkpoint_every: int,
     launch: Launch,
     label: str,
+    keep: int = 2,
+    keep_every: int = 0,
+    trackers: Sequence[str] = (),
 ) -> None:
     """Train a task on replicas and leave ``model/`` and ``metrics/steps.jsonl`` in the stage's folder.
 
     ``kwargs`` must be JSON-able: each worker calls ``task(run, **kwargs)`` by name. Nothing is done where the model
-    stands already.
+    stands already. ``keep`` and ``keep_every`` are the rule by which checkpoints stay; metrics go to ``trackers`` too.
     """
     from torchft.coordination import LighthouseServer
 
     if ctx.folder.done("model/manifest.json"):
         return
-    storage = ctx.folder.storage
-    storage.delete_folder(ctx.folder.key("timing"))
+    resumed = bool(ctx.folder.pieces("checkpoints/"))
+    _clear_timing(ctx.folder, resumed)
+    outside = start_trackers(trackers, ctx.folder, {"task": task, **kwargs})
     lighthouse = LighthouseServer(
         bind="[::]:0",
         min_replicas=1,
@@ -248,17 +222,34 @@ def train(
         "kwargs": kwargs,
         "threads": threads,
         "checkpoint_every": checkpoint_every,
+        "keep": keep,
+        "keep_every": keep_every,
         "lighthouse": lighthouse.address(),
     }
     made = load_task(task, ctx.run, kwargs)
     total = made.tokens(made.steps)
     try:
         with ctx.progress(label, total, "tokens") as bar:
-            watch = _Watch(ctx, bar, replicas)
+            watch = Watch(ctx, bar, replicas, outside, _told(ctx) if resumed else -1)
             configs = [{**common, "replica": i} for i in range(replicas)]
-            launch("pipeline.pretrain.elastic:replica", configs, label, watch)
-            watch()
+            try:
+                launch("pipeline.pretrain.elastic:replica", configs, label, watch)
+            finally:
+                watch.close()
     finally:
         lighthouse.shutdown()
     if not ctx.folder.done("model/manifest.json"):
         raise StageFailed(ctx.name, "its replicas ended without a model; the logs are in the run's logs/ folder")
+
+
+def _clear_timing(folder: StageFolder, resumed: bool) -> None:
+    """Take away what replicas of another driver said; of a run that goes on, its metrics stay."""
+    for key in list(folder.storage.list(folder.key("timing"))):
+        if not resumed or "/timing/replica-" in key:
+            folder.storage.delete(key)
+
+
+def _told(ctx: StageContext) -> int:
+    """The step of the newest thing that the run did to itself and that an earlier driver told."""
+    told = (e for e in read_events(ctx.folder.storage) if e.get("stage") == ctx.name and e["kind"] in ("guard", "swap"))
+    return max((int(event["step"]) for event in told), default=-1)

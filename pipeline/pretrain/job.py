@@ -37,6 +37,7 @@ def run(ctx: StageContext) -> None:
         "seed": config.seed,
         "curve_points": pretrain.curve_points,
         "curve_windows": pretrain.curve_windows,
+        "pretrain": pretrain.model_dump(mode="json"),
     }
     elastic.train(
         ctx,
@@ -47,6 +48,9 @@ def run(ctx: StageContext) -> None:
         checkpoint_every=pretrain.checkpoint_every,
         launch=launch,
         label="pretrain",
+        keep=pretrain.keep_checkpoints,
+        keep_every=pretrain.keep_every,
+        trackers=pretrain.trackers,
     )
     task = make_task(ctx.run, **kwargs)
     ctx.folder.write_json("mixture.json", task.order.got())

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from pipeline.pretrain.checkpoints import drop_old
 from pipeline.stage import StageFolder
 
 KEPT_CHECKPOINTS = 2
@@ -27,8 +28,5 @@ def set_moments(model: nn.Module, optimizer: torch.optim.Optimizer, prefix: str,
 
 
 def drop_old_checkpoints(folder: StageFolder) -> None:
-    """Take away all but the newest checkpoints: folders below ``checkpoints/`` whose names sort by step."""
-    tops = sorted({piece.split("/")[1] for piece in folder.pieces("checkpoints/")})
-    for old in tops[:-KEPT_CHECKPOINTS]:
-        for piece in folder.pieces(f"checkpoints/{old}/"):
-            folder.drop(piece)
+    """Take away all but the newest checkpoints: folders below ``checkpoints/`` that are named by their step."""
+    drop_old(folder, KEPT_CHECKPOINTS)

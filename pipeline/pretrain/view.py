@@ -1,13 +1,17 @@
 """Pretraining in the report: loss, held-out bits a byte, learning rate, batch, and the steps that were skipped."""
 
 import json
+from statistics import median
 from typing import Any
 
 from pipeline import figures
+from pipeline.pretrain import steplog
+from pipeline.pretrain.course import guard_events
 from pipeline.sections import Block, Cell, Chart, Point, Section, Table
 from pipeline.stage import StageFolder
 
 SMOOTH = 0.9
+WAITS = (("loader_wait", "waiting for data"), ("checkpoint_stall", "waiting for a checkpoint"))
 
 
 def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | None:
@@ -22,6 +26,7 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
         title, note = "Held-out bits a byte", "On a fixed sample of held-out windows; stage evaluate scores all of it."
         blocks.append(Chart(title, {"held-out": points}, "tokens", "bits a byte", note=note))
     blocks += [_series("Learning rate", lines, "lr"), _series("Gradient norm before clipping", lines, "grad_norm")]
+    blocks += [*_changes(lines), *_pace(folder)]
     if folder.done("mixture.json"):
         blocks.append(_mixture(folder.read_json("mixture.json")))
     skipped = [[line["step"], line["skipped"]] for line in lines if "skipped" in line]
@@ -54,7 +59,7 @@ def _half_way(folder: StageFolder) -> Section | None:
     lines = json.loads(folder.read_bytes(manifests[-1]))["facts"]["history"]
     at = f"step {len(lines):,}, {figures.short(lines[-1]['tokens'])} tokens"
     lead = f"Not finished: its newest checkpoint stands at {at}."
-    return Section("pretrain", "Pretraining", lead, [_loss(lines, [])])
+    return Section("pretrain", "Pretraining", lead, [_loss(lines, []), *_changes(lines), *_pace(folder)])
 
 
 def _loss(lines: list[dict[str, Any]], curve: list[dict[str, Any]]) -> Chart:
@@ -70,3 +75,47 @@ def _loss(lines: list[dict[str, Any]], curve: list[dict[str, Any]]) -> Chart:
 
 def _series(title: str, lines: list[dict[str, Any]], key: str) -> Chart:
     return Chart(title, {key: [(float(line["tokens"]), float(line[key])) for line in lines]}, "tokens", title.lower())
+
+
+def _changes(lines: list[dict[str, Any]]) -> list[Block]:
+    """What the run did to itself: spikes that the guard met, and hot swaps."""
+    met: list[list[Cell]] = [
+        [e["step"], e["cause"], e["z"], e["action"], e.get("to"), e["batches"], e["factor"]]
+        for e in guard_events(lines)
+    ]
+    swaps: list[list[Cell]] = [
+        [line["step"] + 1, ", ".join(f"{name} = {value}" for name, value in swap["set"].items()), swap["name"]]
+        for line in lines
+        for swap in line.get("swaps", ())
+    ]
+    columns = ["step", "cause", "z", "action", "back to step", "batches passed over", "rate x"]
+    blocks: list[Block] = [Table("Spikes", columns, met)] if met else []
+    return [*blocks, Table("Hot swaps", ["from step", "what", "asked by"], swaps)] if swaps else blocks
+
+
+def _pace(folder: StageFolder) -> list[Block]:
+    """Speed, utilisation, waits and memory, as the clock had them; not part of the result."""
+    lines = steplog.read(folder)
+    if not lines:
+        return []
+    at = [float(line["tokens"]) for line in lines]
+    speed = [line["step_tokens"] / line["seconds"] for line in lines]
+    busy = [(x, line["mfu"]) for x, line in zip(at, lines, strict=True) if "mfu" in line]
+    total = sum(line["seconds"] for line in lines)
+    rows: list[list[Cell]] = [
+        ["tokens a second, median step", f"{median(speed):,.0f}"],
+        ["model FLOPs utilisation, median step", f"{median(y for _, y in busy):.1%}" if busy else None],
+    ]
+    for key, name in WAITS:
+        rows.append([f"share of the time {name}", f"{sum(line[key] for line in lines) / total:.2%}"])
+    rows.append(["most memory of the first replica", figures.size(max(line["memory_bytes"] for line in lines))])
+    rows.append(["steps measured, and their time", f"{len(lines):,}, {figures.seconds(total)}"])
+    waits = {name: [(x, line[key] / line["seconds"]) for x, line in zip(at, lines, strict=True)] for key, name in WAITS}
+    note = "Beside the largest matrix product of the same threads, measured when the replica began."
+    blocks: list[Block] = [
+        Table("Pace", ["what", "measured"], rows),
+        Chart("Tokens a second", {"all replicas": list(zip(at, speed, strict=True))}, "tokens", "tokens a second"),
+        Chart("Utilisation", {"all replicas": busy}, "tokens", "share of the peak", note=note),
+        Chart("Waits", waits, "tokens", "share of the step"),
+    ]
+    return blocks if busy else [*blocks[:2], blocks[3]]

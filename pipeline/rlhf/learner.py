@@ -57,8 +57,8 @@ class Learner:
 
     def _begin(self) -> None:
         setup = self.setup
-        self.policy = load_gpt(setup.inputs["finetune"]).train()
-        self.value = ScalarModel(self.policy.config).train()
+        self.policy = load_gpt(setup.inputs["finetune"])
+        self.value = ScalarModel(self.policy.config).eval()
         self.value.body.load_state_dict(self.policy.state_dict())
         self.value.init_head(0.0)
         self.policy_step = self._stepper(self.policy, self.config.ppo.policy, self._policy_loss)
@@ -67,7 +67,7 @@ class Learner:
         self.iteration, self.coefficient = 0, self.config.kl.coefficient
 
     def _stepper(self, model: nn.Module, optim: OptimConfig, loss: Any) -> ExactStep[Tensor]:
-        return ExactStep(model, make_adamw(model, optim), loss, 1, optim.clip_norm)
+        return ExactStep(model, make_adamw(model, optim), loss, 1, optim.clip_norm, training=False)
 
     def weights(self, iteration: int) -> Weights:
         """The policy as it stands before an iteration. Raises BehindError."""

@@ -7,6 +7,7 @@ import torch
 
 from models.optim_config import OptimConfig
 from pipeline.config import RunConfig
+from pipeline.pretrain.config import IN_TRIALS
 from pipeline.pretrain.language import heldout_windows, make_task
 from pipeline.pretrain.loop import train_local
 from pipeline.stage import StageFolder
@@ -48,14 +49,17 @@ def _train(folder: StageFolder, config: RunConfig, trial: Trial, rung: int, budg
         shards=config.pretrain.logical_shards,
         seed=config.seed,
         whole=config.pretrain.tokens,
+        # no guard: a rate that is too high must look as bad as it is
+        pretrain={n: value for n, value in config.pretrain if n in IN_TRIALS} | {"guard": {"policy": "off"}},
     )
     trainee = train_local(task)
+    trainee.model.eval()
     tokens = StageFolder.open(folder.run, "tokens")
     windows = heldout_windows(tokens, config.model.context, config.search.windows, config.seed)
     loss = weight = 0.0
     with torch.no_grad():
         for part in torch.split(windows, SCORE_WINDOWS):
-            got, count = task.loss(trainee.model, part)
+            got, count, *_ = task.loss(trainee.model, part)
             loss, weight = loss + float(got), weight + float(count)
     final = loss / weight
     return {

@@ -49,3 +49,31 @@ def test_every_field_says_what_it_is() -> None:
             assert field.description, name
             assert isinstance(field.json_schema_extra, dict)
             assert field.json_schema_extra["unit"], name
+
+
+@pytest.mark.parametrize(("changes", "rule"), [
+    ({"heads": 4, "kv_heads": 3}, "kv_heads 3 must divide heads = 4; take 0"),
+    ({"positions": "alibi", "rotary": {"scaling": "linear", "factor": 2}}, "rotary.scaling linear needs .* take none"),
+    ({"rotary": {"factor": 2}}, "rotary.factor 2.0 stretches nothing .* name a scaling"),
+    ({"rotary": {"scaling": "yarn", "factor": 2}}, "rotary.original_context 0: scaling yarn needs"),
+    ({"rotary": {"low": 4}}, "rotary.low 4.0 must be below rotary.high = 4.0"),
+    ({"norm": "none", "placement": "post"}, "placement post .* norm is none; take pre"),
+    ({"norm": "batch", "placement": "post"}, "norm batch after .* take placement pre"),
+    ({"init": "tfixup"}, "init tfixup is for models without norms, but norm is rms; set norm none"),
+    ({"init": "mup"}, "base_width 0: init mup needs"),
+    ({"init": "completep", "base_width": 8}, "base_layers 0: init completep needs"),
+    ({"experts": {"count": 2, "top_k": 3}}, "experts.top_k 3 must be at most experts.count = 2"),
+    ({"experts": {"count": 4, "every": 3}}, "experts.every 3 leaves no sparse layer of 2; take less"),
+    ({"positions": "learned", "width": 17}, "width 17 must be a multiple of heads = 2"),
+])  # fmt: skip
+def test_nonsense_is_refused_with_field_value_rule_and_remedy(changes: dict[str, object], rule: str) -> None:
+    with pytest.raises(ValidationError, match=rule):
+        tiny_config(**changes)
+
+
+def test_the_turns_of_a_stretch_are_its_papers() -> None:
+    assert tiny_config(rotary={"scaling": "yarn", "original_context": 8}).rotary.high == 32
+    assert tiny_config(rotary={"scaling": "yarn", "original_context": 8, "high": 9}).rotary.high == 9
+    assert tiny_config(rotary={"scaling": "llama3", "original_context": 8}).rotary.high == 4
+    again = tiny_config(rotary={"scaling": "yarn", "original_context": 8})
+    assert GPTConfig(**again.model_dump()) == again

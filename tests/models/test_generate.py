@@ -119,6 +119,13 @@ def test_a_full_row_does_not_disturb_the_others() -> None:
     assert together[1].tokens == alone[0].tokens
 
 
+def test_sampling_is_without_dropout_whatever_the_mode_and_leaves_it_as_it_was() -> None:
+    model = tiny_model(dropout=0.5, attention_dropout=0.5)
+    samples = draw(model.eval(), PROMPTS, KEYS)
+    assert draw(model.train(), PROMPTS, KEYS) == samples
+    assert all(module.training for module in model.modules())
+
+
 def test_top_k_cuts_and_renormalises() -> None:
     model = tiny_model()
     greedy = draw(model, PROMPTS, KEYS, temperature=0.0)

@@ -1,38 +1,43 @@
+import math
+
+import pytest
 import torch
 
-from models.layers import RMSNorm, SwiGLU, rotary_tables, rotate
+from models.config import GATED
+from models.layers import ACTIVATIONS, MLP, activate
+from tests.models.fakes import tiny_config
+
+FORMULAS = {
+    "swiglu": lambda x: x / (1 + math.exp(-x)),
+    "geglu": lambda x: x * 0.5 * (1 + math.erf(x / math.sqrt(2))),
+    "gelu": lambda x: x * 0.5 * (1 + math.erf(x / math.sqrt(2))),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    "relu": lambda x: max(x, 0.0),
+    "relu2": lambda x: max(x, 0.0) ** 2,
+}
 
 
-def test_rmsnorm_is_its_formula() -> None:
-    x = torch.randn(3, 8)
-    norm = RMSNorm(8, 1e-5)
-    with torch.no_grad():
-        norm.weight.copy_(torch.arange(8.0))
-    expected = x / (x.pow(2).mean(-1, keepdim=True) + 1e-5).sqrt() * torch.arange(8.0)
-    torch.testing.assert_close(norm(x), expected)
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_activation_is_its_formula(name: str) -> None:
+    assert set(FORMULAS) == set(ACTIVATIONS)
+    points = [-3.0, -0.4, 0.0, 0.7, 2.5]
+    expected = torch.tensor([FORMULAS[name](x) for x in points])
+    if name in GATED:
+        gated = activate(name, torch.tensor([points + [2.0] * 5]))  # gate first, then up
+        torch.testing.assert_close(gated[0], 2 * expected)
+    else:
+        torch.testing.assert_close(activate(name, torch.tensor(points)), expected)
 
 
-def test_swiglu_is_its_formula() -> None:
-    mlp, x = SwiGLU(4, 6), torch.randn(1, 2, 4)
-    gate, up = mlp.gate_up.weight[:6], mlp.gate_up.weight[6:]
-    expected = (torch.nn.functional.silu(x @ gate.T) * (x @ up.T)) @ mlp.down.weight.T
-    torch.testing.assert_close(mlp(x), expected)
-
-
-def test_rotary_is_complex_multiplication() -> None:
-    cos, sin = rotary_tables(16, 8, 100.0)
-    x = torch.randn(16, 8)
-    angles = torch.arange(16)[:, None] * 100.0 ** (-torch.arange(4) / 4)
-    expected = torch.complex(x[:, :4], x[:, 4:]) * torch.polar(torch.ones(16, 4), angles)
-    torch.testing.assert_close(rotate(x, cos, sin), torch.cat((expected.real, expected.imag), -1))
-
-
-def test_rotary_products_depend_on_the_distance_only() -> None:
-    cos, sin = rotary_tables(64, 8, 10000.0)
-    query, key = torch.randn(8), torch.randn(8)
-
-    def product(at: int, other: int) -> torch.Tensor:
-        return rotate(query, cos[at], sin[at]) @ rotate(key, cos[other], sin[other])
-
-    torch.testing.assert_close(product(10, 3), product(50, 43))
-    assert not torch.allclose(product(10, 3), product(50, 42))
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("activation", ["swiglu", "relu2"])
+def test_the_feed_forward_layer_is_its_formula(activation: str, bias: bool) -> None:
+    config = tiny_config(activation=activation, bias=bias)
+    mlp, x = MLP(config), torch.randn(1, 3, 16)
+    state = mlp.state_dict()
+    inner = "gate_up" if activation in GATED else "up"
+    assert list(state) == [f"{part}.{kind}" for part in (inner, "down") for kind in ("weight", "bias")[: 1 + bias]]
+    made = x @ state[f"{inner}.weight"].T + state.get(f"{inner}.bias", 0.0)
+    gate, up = made[..., : config.hidden], made[..., config.hidden :]
+    made = torch.nn.functional.silu(gate) * up if activation in GATED else made.relu() ** 2
+    torch.testing.assert_close(mlp(x), made @ state["down.weight"].T + state.get("down.bias", 0.0))

@@ -1,0 +1,1 @@
+"""Feed-forward layers that are more than a dense one, by name."""

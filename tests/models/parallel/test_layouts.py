@@ -1,0 +1,160 @@
+"""Each layout against the one-process run: first bits, the loss of 20 steps, what a checkpoint of it is worth.
+
+Sums of floats are added up in another order under a layout, so it agrees to a tolerance: a loss to 2e-5 of itself over
+20 steps, which is what float32 leaves of some thousand additions.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from models import checkpoint
+from models.config import GPTConfig
+from models.gpt import GPT, init_weights
+from models.layout_config import Layout
+from models.parallel.mesh import make_place
+from models.parallel.objective import Objective
+from models.parallel.run import build
+from models.parallel.state import cut, gather, own, take
+from models.parallel.step import LayoutStep, Pair
+from tests.models.parallel.fakes import OPTIM, RATE, SEED, SHARDS, made, one_process, shape, steps, together
+
+STEPS, TOLERANCE = 20, 2e-5
+
+SPARSE: dict[str, Any] = {"experts": {"count": 4, "capacity": 1.5, "balance": "bias", "balance_weight": 0.0}}
+CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "fsdp": ({}, {"fsdp": 2}),
+    "fsdp, batch norm": ({"norm": "batch"}, {"fsdp": 2, "micro_batches": 2}),
+    "tensor": ({"kv_heads": 2, "qk_norm": True, "bias": True, "norm": "layer"}, {"tensor": 2}),
+    "tensor, sequence": ({"activation": "gelu", "bias": True, "qk_norm": True}, {"tensor": 2, "sequence": True}),
+    "tensor, alibi, cap": ({"positions": "alibi", "logit_cap": 5.0, "tie_embeddings": False}, {"tensor": 2}),
+    "gpipe": ({"positions": "learned"}, {"pipeline": 2, "schedule": "gpipe", "micro_batches": 2}),
+    "1f1b": ({"tie_embeddings": False, "placement": "post"}, {"pipeline": 2, "micro_batches": 4}),
+    "interleaved": ({"layers": 4}, {"pipeline": 2, "schedule": "interleaved", "interleave": 2, "micro_batches": 4}),
+    "expert": (SPARSE | {"bias": True}, {"expert": 2}),
+    "experts by tensor": ({"experts": {"count": 4, "every": 2}, "bias": True}, {"tensor": 2, "sequence": True}),
+}  # fmt: skip
+PRODUCTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "fsdp x tensor": ({}, {"fsdp": 2, "tensor": 2}),
+    "fsdp x pipeline": ({}, {"fsdp": 2, "pipeline": 2, "micro_batches": 2}),
+    "tensor x pipeline": ({"bias": True}, {"tensor": 2, "sequence": True, "pipeline": 2, "micro_batches": 2}),
+    "fsdp x expert": ({"experts": {"count": 4}}, {"fsdp": 2, "expert": 2}),
+    "pipeline x expert": ({"experts": {"count": 4}}, {"pipeline": 2, "expert": 2, "micro_batches": 2}),
+}  # fmt: skip
+
+
+def trained(config: GPTConfig, layout: Layout) -> Any:
+    """(first state, facts of the steps, last state)."""
+    replica, step = made(config, layout)
+    first = gather(replica, own(replica))
+    return first, steps(step, STEPS), gather(replica, own(replica, step.optimizer))
+
+
+def rounded(layout: Layout, precision: str, recompute: bool) -> list[float]:
+    """Losses of five steps, with products in another type or with activations made again."""
+    config = shape(experts={"count": 4, "every": 2})
+    replica = build(config, make_place(layout), SEED, Objective(precision=precision), recompute)
+    step = LayoutStep[Pair](replica, replica.make_optimizer(OPTIM), lambda pair: pair, SHARDS, 1.0)
+    return [facts.loss for facts in steps(step, 5)]
+
+
+def resharded(folder: str) -> Any:
+    """Two steps under FSDP, a checkpoint, two under tensor, a checkpoint, two under a pipeline, a checkpoint."""
+    config, facts = shape(), []
+    layouts = (Layout(fsdp=2), Layout(tensor=2), Layout(pipeline=2, micro_batches=2))
+    for number, layout in enumerate(layouts):
+        replica, step = made(config, layout)
+        if number:
+            tensors, _ = checkpoint.load(reader(folder), str(number))
+            take(replica, step.optimizer, cut(replica, tensors))
+        facts += steps(step, 2, first=2 * number)
+        whole = gather(replica, own(replica, step.optimizer))
+        if torch.distributed.get_rank() == 0:
+            checkpoint.save(writer(folder), str(number + 1), whole, {})
+        torch.distributed.barrier()
+    return facts
+
+
+def writer(folder: str) -> Any:
+    def put(key: str, data: bytes) -> None:
+        path = Path(folder, key)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+
+    return put
+
+
+def reader(folder: str) -> Any:
+    return lambda key: Path(folder, key).read_bytes()
+
+
+def jobs(cases: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
+    return {name: (trained, (shape(**about), Layout(**layout))) for name, (about, layout) in cases.items()}
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    folder = tmp_path_factory.mktemp("layouts")
+    made = {}
+    for workers, cases in ((2, CASES), (4, PRODUCTS)):
+        own = folder / str(workers)
+        own.mkdir()
+        more: dict[str, Any] = {}
+        if workers == 2:
+            more["resharded"] = (resharded, (str(folder),))
+            for axis in ("expert", "tensor"):
+                for how in (("fp32", False), ("fp32", True), ("bf16", False)):
+                    more[f"{axis} {how}"] = (rounded, (Layout(**{axis: 2}), *how))
+        made |= together(workers, jobs(cases) | more, own)
+    made["folder"] = str(folder)
+    return made
+
+
+@pytest.mark.parametrize("name", [*CASES, *PRODUCTS])
+def test_first_weights_have_the_bits_of_one_process(found: dict[str, Any], name: str) -> None:
+    model = GPT(shape(**(CASES | PRODUCTS)[name][0]))
+    init_weights(model, SEED)
+    first = found[name][0]
+    assert first.keys() == {f"model.{key}" for key in model.state_dict()}
+    for key, weight in model.state_dict().items():
+        assert torch.equal(first[f"model.{key}"], weight), key
+
+
+@pytest.mark.parametrize("name", [*CASES, *PRODUCTS])
+def test_the_loss_of_twenty_steps_is_that_of_one_process(found: dict[str, Any], name: str) -> None:
+    about, given = (CASES | PRODUCTS)[name]
+    layout = Layout(**given)
+    alone = one_process(shape(**about), layout.data * layout.micro_batches)
+    expected, (_, facts, last) = steps(alone, STEPS), found[name]
+    assert expected[-1].loss < expected[0].loss
+    for ours, theirs in zip(facts, expected, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=TOLERANCE)
+        assert ours.probe == pytest.approx(theirs.probe, rel=1e-4)
+        assert ours.grad_norm == pytest.approx(theirs.grad_norm, rel=1e-3)
+        assert ours.weight == theirs.weight
+    for key, weight in alone.model.state_dict().items():
+        assert torch.allclose(last[f"model.{key}"], weight, atol=RATE / 3), key
+
+
+@pytest.mark.parametrize("axis", ["expert", "tensor"])
+def test_recomputation_has_the_same_bits_and_bf16_nearly_the_same_loss(found: dict[str, Any], axis: str) -> None:
+    plain, again, half = (found[f"{axis} {how}"] for how in (("fp32", False), ("fp32", True), ("bf16", False)))
+    assert again == plain
+    assert half != plain
+    assert half == pytest.approx(plain, rel=5e-3)
+
+
+def test_a_checkpoint_goes_from_layout_to_layout_to_one_process(found: dict[str, Any]) -> None:
+    alone, calm = one_process(shape()), one_process(shape())
+    tensors, _ = checkpoint.load(reader(found["folder"]), "3")
+    assert float(tensors["optim.step.norm.weight"]) == 6
+    alone.model.load_state_dict({key[6:]: t for key, t in tensors.items() if key.startswith("model.")})
+    for name, weight in alone.model.named_parameters():
+        alone.optimizer.state[weight] = {
+            moment: tensors[f"optim.{moment}.{name}"] for moment in ("exp_avg", "exp_avg_sq", "step")
+        }
+    expected = steps(calm, 8)
+    for ours, theirs in zip([*found["resharded"], *steps(alone, 2, first=6)], expected, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=TOLERANCE)

@@ -1,0 +1,75 @@
+"""Pretraining in the report: what a run measured, what it did to itself, and nothing where nothing was measured."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from pipeline.pretrain.steplog import StepLog
+from pipeline.pretrain.view import section
+from pipeline.sections import Chart, Section, Table
+from pipeline.stage import StageFolder
+
+
+def line(step: int, **more: Any) -> dict[str, Any]:
+    return {"step": step, "loss": 3.0 - step / 10, "grad_norm": 1.0, "lr": 1e-3, "tokens": 100 * (step + 1), **more}
+
+
+def finished(tmp_path: Path, lines: list[dict[str, Any]]) -> StageFolder:
+    folder = StageFolder.open(str(tmp_path), "pretrain", "f")
+    folder.write_jsonl("metrics/steps.jsonl", lines)
+    return folder
+
+
+def drawn(folder: StageFolder) -> Section:
+    found = section(folder, {})
+    assert found is not None
+    return found
+
+
+def titles(found: Section) -> list[str]:
+    return [block.title for block in found.blocks if isinstance(block, Table | Chart)]
+
+
+def rows(found: Section, title: str) -> list[list[Any]]:
+    return next(block.rows for block in found.blocks if isinstance(block, Table) and block.title == title)
+
+
+def test_a_run_without_measurements_shows_its_losses_alone(tmp_path: Path) -> None:
+    assert titles(drawn(finished(tmp_path, [line(0), line(1)]))) == [
+        "Loss",
+        "Learning rate",
+        "Gradient norm before clipping",
+    ]
+
+
+def test_pace_is_told_in_tokens_a_second_utilisation_and_waits(tmp_path: Path) -> None:
+    folder = finished(tmp_path, [line(0), line(1)])
+    log = StepLog(folder, 0)
+    clock = {"step_tokens": 100, "members": 2, "memory_bytes": 1 << 30, "loader_wait": 0.02, "checkpoint_stall": 0.0}
+    log.add({**line(0), **clock, "seconds": 1.0, "mfu": 0.5})
+    log.add({**line(1), **clock, "seconds": 3.0, "mfu": 0.3, "checkpoint_stall": 0.4})
+    log.write()
+    found = drawn(folder)
+    assert {"Pace", "Tokens a second", "Utilisation", "Waits"} <= set(titles(found))
+    told = dict(rows(found, "Pace"))
+    assert told["model FLOPs utilisation, median step"] == "40.0%"
+    assert told["share of the time waiting for data"] == "1.00%"
+    assert told["share of the time waiting for a checkpoint"] == "10.00%"
+    assert told["most memory of the first replica"] == "1 GiB"
+
+
+def test_spikes_and_swaps_are_told(tmp_path: Path) -> None:
+    guard = {"cause": "loss", "z": 9.1, "action": "rollback", "batches": 20, "factor": 1.0, "to": 40}
+    swap = {"name": "recipe/0", "at": 3, "set": {"optim.kind": "lion"}, "position": 3, "warmup": 0}
+    found = drawn(finished(tmp_path, [line(0), line(1, skipped="loss", guard=guard), line(2, swaps=[swap])]))
+    assert rows(found, "Spikes") == [[1, "loss", 9.1, "rollback", 40, 20, 1.0]]
+    assert rows(found, "Hot swaps") == [[3, "optim.kind = lion", "recipe/0"]]
+    assert rows(found, "Skipped steps") == [[1, "loss"]]
+
+
+def test_a_run_that_is_going_is_told_by_its_newest_checkpoint(tmp_path: Path) -> None:
+    folder = StageFolder.open(str(tmp_path), "pretrain", "f")
+    assert section(folder, {}) is None
+    facts = {"facts": {"history": [line(0), line(1)]}}
+    folder.write_bytes("checkpoints/0000002/manifest.json", json.dumps(facts).encode())
+    assert "step 2" in drawn(folder).lead
