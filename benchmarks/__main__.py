@@ -6,7 +6,9 @@ Those of the corpus want real text (BENCH_TEXT) and peers (BENCH_PEERS), those o
 
 import importlib
 
-ALONE = ("bare_loop", "ddp", "mfu", "against_transformers", "head_loss", "experts", "tfixup", "growth")
+ALONE = (
+    "bare_loop", "ddp", "mfu", "against_transformers", "head_loss", "experts", "bubble", "layouts", "tfixup", "growth",
+)  # fmt: skip
 ON_TEXT = ("minhash", "near_dup", "substring", "tokenise", "tokenizer_counts", "filters_agree")
 JOURNEYS = ("text_journey", "text_digests", "default_run", "faults")
 ON_A_RUN = ("muon", "guard")

@@ -59,7 +59,7 @@ def member(rank: int, shape: GPTConfig, lighthouse: str, folder: str, answers: A
     own = task.batch.chunk(WORLD)[rank]
     trainee = Trainee.new(task)
     status = Status(StageFolder.open(folder, "pretrain", "f"), rank)
-    manager, group = elastic._join(trainee, {"lighthouse": lighthouse, "stage": "pretrain", "replica": rank})
+    manager, group = elastic.join(trainee, {"lighthouse": lighthouse, "stage": "pretrain", "replica": rank})
     steps = {
         "micro-batches": loops.bare_step(wrapped(shape), own.split(SEQUENCES // SHARDS)),
         "whole share": loops.bare_step(wrapped(shape), [own]),

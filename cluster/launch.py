@@ -42,6 +42,7 @@ class Placement:
     storage: str
     num_cpus: float
     health_seconds: float
+    workers: int = 1
 
 
 def resolve(target: str) -> Callable[..., Any]:
@@ -84,14 +85,14 @@ class TrainReplica:
     def run(self, place: Placement, index: int, config: dict[str, Any], life: int) -> Outcome:
         """Run the target to its end, through any number of deaths of the worker."""
         name, key = f"{place.name}-{index}", train_host.reservation_key(place.name, index, life)
-        run = train_host.TrainRun(name, place.storage, place.num_cpus, place.health_seconds, key)
+        run = train_host.TrainRun(name, place.storage, place.num_cpus, place.health_seconds, key, place.workers)
         outcome = train_host.fit(run, _train_worker, {"target": place.target, "config": config})
         assert isinstance(outcome, Outcome), "the worker returns an outcome, whatever its target does"
         return outcome
 
 
 def _train_worker(loop_config: dict[str, Any]) -> Outcome:
-    return call(loop_config["target"], loop_config["config"])
+    return call(loop_config["target"], {**loop_config["config"], "worker": train_host.rank()})
 
 
 def run_replicas(
@@ -105,6 +106,7 @@ def run_replicas(
     poll: Callable[[], None] | None = None,
     on_restart: Callable[[int, str], None] | None = None,
     health_seconds: float = 0.5,
+    workers: int = 1,
 ) -> list[Any]:
     """Run ``target(config)`` once a config, all at the same time, and return their results in the order of configs.
 
@@ -119,11 +121,16 @@ def run_replicas(
         poll: called about twice a second; what it raises ends the replicas and is raised here.
         on_restart: told (replica, why) of each restart by us. Ray Train's own restarts of a worker do not pass here.
         health_seconds: time between two looks of Ray Train at its worker.
+        workers: processes of a replica, each with its rank as ``worker`` in its config. Host "train" starts all of a
+            replica anew when one dies; on host "actor" each is started anew when it dies, so the others must end too.
 
     Raises:
         FirstlightError: the target raised it, or StageFailed with the traceback of any other exception.
     """
-    place = Placement(target, name, storage, num_cpus, health_seconds)
+    apart = workers if host == "actor" else 1
+    if apart > 1:
+        configs = [{**config, "worker": worker} for config in configs for worker in range(workers)]
+    place = Placement(target, name, storage, num_cpus, health_seconds, workers)
     launch = _Launch(place, host, configs, on_restart)
     try:
         while launch.pending():
@@ -132,7 +139,7 @@ def run_replicas(
                 poll()
     finally:
         launch.kill()
-    return launch.results()
+    return launch.results()[::apart]
 
 
 def actor_host(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:

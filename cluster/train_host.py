@@ -31,6 +31,7 @@ class TrainRun:
     num_cpus: float
     health_seconds: float
     reservation: str  # the key under which the run notes its placement group
+    workers: int = 1  # close together where there is room
 
 
 def fit(run: TrainRun, worker: Callable[[dict[str, Any]], object], config: dict[str, Any]) -> object:
@@ -49,7 +50,7 @@ def fit(run: TrainRun, worker: Callable[[dict[str, Any]], object], config: dict[
     trainer = DataParallelTrainer(
         worker,
         train_loop_config=config,
-        scaling_config=ScalingConfig(num_workers=1, resources_per_worker={"CPU": run.num_cpus}),
+        scaling_config=ScalingConfig(num_workers=run.workers, resources_per_worker={"CPU": run.num_cpus}),
         run_config=RunConfig(
             name=run.name,
             storage_path=run.storage,
@@ -58,6 +59,14 @@ def fit(run: TrainRun, worker: Callable[[dict[str, Any]], object], config: dict[
         ),
     )
     return getattr(trainer.fit(), "return_value", None)
+
+
+def rank() -> int:
+    """Of this worker in its run."""
+    from ray.train import get_context
+
+    found: int = get_context().get_world_rank()
+    return found
 
 
 def _note_reservation(key: str) -> Any:

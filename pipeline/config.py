@@ -12,6 +12,7 @@ from cluster.config import ClusterConfig
 from cluster.errors import ConfigError
 from cluster.fields import Config, execution, result
 from models.config import GPTConfig
+from models.layout_config import LayoutError
 from models.optim_config import OptimConfig
 from pipeline.corpus.config import CorpusConfig
 from pipeline.evaluate.config import EvaluateConfig
@@ -77,6 +78,11 @@ class RunConfig(Config):
         if self.pretrain.fim_rate and not self.tokens.file:
             rule = "documents are rearranged by tokens that no vocabulary has that is trained here"
             raise ConfigError("pretrain.fim_rate", self.pretrain.fim_rate, rule, "Name one that has them: tokens.file")
+        try:
+            size = min(size for _, size in self.pretrain.batch)
+            self.pretrain.layout.check(self.model, size // shards, self.optim.kind)
+        except LayoutError as error:
+            raise ConfigError(f"pretrain.{error.field}", error.value, error.rule, error.remedy) from error
         if self.optim.kind == "sgd" and self.model.init in ("mup", "completep"):
             rule = f"model.init {self.model.init} states its rates for Adam"
             raise ConfigError("optim.kind", "sgd", rule, "Take adamw, or another init")
@@ -154,6 +160,9 @@ def _explain(error: ValidationError) -> ConfigError:
         close = difflib.get_close_matches(str(first["loc"][-1]), known, n=1)
         remedy = f"Did you mean {close[0]}?" if close else f"Known here: {', '.join(known)}"
         return ConfigError(field, first["input"], "there is no such field", remedy)
+    cause = first.get("ctx", {}).get("error")
+    if isinstance(cause, LayoutError):
+        return ConfigError(f"{field.removesuffix('layout')}{cause.field}", cause.value, cause.rule, cause.remedy)
     if first["type"] == "value_error":  # of models: "FIELD VALUE breaks this rule; remedy"
         said, _, remedy = str(first["ctx"]["error"]).partition("; ")
         name, value, rule = [*said.split(" ", 2), "", ""][:3]

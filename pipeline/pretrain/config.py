@@ -1,11 +1,12 @@
 """Settings of the pretrain stage. Schemas only. docs/training.md has the source of each choice."""
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import field_validator, model_validator
 
 from cluster.errors import ConfigError
 from cluster.fields import Config, execution, result
+from models.layout_config import Layout
 from pipeline.pretrain.guard_config import GuardConfig
 from pipeline.pretrain.start_config import StartConfig
 from pipeline.pretrain.swap_config import SwapConfig
@@ -51,6 +52,12 @@ class PretrainConfig(Config):
     threads: int = result(1, "Threads of one replica; they change the bits of a matrix product", unit="threads", ge=1)
     precision: Literal["fp32", "bf16"] = result(
         "fp32", "Numbers in which products are computed; bf16 by autocast. Weights and sums stay float32", unit="none"
+    )
+    layout: Layout = result(
+        Layout(),
+        "How the work of one replica is laid out over its workers: fsdp, tensor, pipeline, expert. They change the"
+        " order of sums, and so bits. `replicas` may stand here too",
+        unit="none",
     )
     compile: bool = result(False, "torch.compile of the blocks; it fuses, and so changes bits", unit="none")
     recompute: bool = execution(
@@ -99,6 +106,16 @@ class PretrainConfig(Config):
             "pretrain.micro_batch", value, 'a number of windows from 0 on, or "auto"', "Give one of these"
         )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _replicas(cls, values: Any) -> Any:
+        """The replicas of a layout are the section's own, which change no bits."""
+        layout = values.get("layout") if isinstance(values, dict) else None
+        if isinstance(layout, dict) and layout.get("replicas", 1) != 1:
+            inside = {key: value for key, value in layout.items() if key != "replicas"}
+            return {**values, "replicas": layout["replicas"], "layout": inside}
+        return values
+
     @model_validator(mode="after")
     def _fits(self) -> Self:
         starts = [start for start, _ in self.context_ramp]
@@ -112,4 +129,10 @@ class PretrainConfig(Config):
                 f"a multiple of pretrain.checkpoint_every = {self.checkpoint_every}, as no other step has a checkpoint",
                 "Change one of them",
             )
+        if self.layout.workers > 1 and (self.compile or self.micro_batch):
+            field, value = ("compile", True) if self.compile else ("micro_batch", self.micro_batch)
+            rule = (
+                f"a replica of {self.layout.workers} workers is not compiled, and layout.micro_batches cuts its shards"
+            )
+            raise ConfigError(f"pretrain.{field}", value, rule, "Leave it as it is by default")
         return self

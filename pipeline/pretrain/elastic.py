@@ -15,9 +15,11 @@ from urllib.parse import urlparse
 
 import torch
 from torch import Tensor
+from torch._C._distributed_c10d import TCPStore
 
 from cluster.errors import StageFailed
 from cluster.telemetry import read_events
+from models.layout_config import Layout
 from pipeline.pretrain.checkpoints import Checkpoints, newest
 from pipeline.pretrain.loop import Trainee, load_task
 from pipeline.pretrain.pace import Pace
@@ -73,7 +75,7 @@ def replica(config: dict[str, Any]) -> None:
         trainee.restore(*found)
     checkpoints = Checkpoints(folder, config["keep"], config["keep_every"])
     pace = Pace(StepLog(folder, config["replica"]), getattr(trainee.task, "precision", "fp32"))
-    manager, group = _join(trainee, config)
+    manager, group = join(trainee, config)
     try:
         while not trainee.done:
             members, before = status.members, trainee.step
@@ -90,7 +92,7 @@ def replica(config: dict[str, Any]) -> None:
         checkpoints.join()
         if manager.participating_rank() in (0, None) or not folder.done("model/manifest.json"):
             trainee.write_model(folder)
-        _tell(trainee, status, force=True)
+        tell(trainee, status, force=True)
     finally:
         manager.shutdown(wait=False)
         pace.write()
@@ -106,13 +108,14 @@ def _mark(pace: Pace, trainee: Trainee, members: int, first: bool, stalled: floa
     pace.mark({**line, "step_tokens": tokens}, members, first, flops, clocks)
 
 
-def _tell(trainee: Trainee, status: Status, force: bool = False) -> None:
+def tell(trainee: Trainee, status: Status, force: bool = False) -> None:
     status.write(trainee.step, trainee.history[-1] if trainee.history else {}, trainee.course.events, force)
 
 
-def _join(trainee: Trainee, config: dict[str, Any]) -> tuple["Manager", "ProcessGroupGloo"]:
-    """A torchft manager for this replica, at the step that it resumed from."""
-    from torch._C._distributed_c10d import TCPStore
+def join(
+    trainee: Trainee, config: dict[str, Any], store: TCPStore | None = None, worker: int = 0, workers: int = 1
+) -> tuple["Manager", "ProcessGroupGloo"]:
+    """A torchft manager for this worker of a replica, at the step that it resumed from. Worker 0 serves the replica."""
     from torchft import Manager, ProcessGroupGloo
     from torchft.checkpointing.http_transport import HTTPTransport
 
@@ -122,8 +125,8 @@ def _join(trainee: Trainee, config: dict[str, Any]) -> tuple["Manager", "Process
     def give() -> dict[str, Any]:
         return {"tensors": trainee.state(), "facts": trainee.facts()}
 
-    address = _own_address(config["lighthouse"])
-    store = TCPStore(address, 0, is_master=True, wait_for_workers=False)
+    address = own_address(config["lighthouse"])
+    store = store or TCPStore(address, 0, is_master=True, wait_for_workers=False)
     group = ProcessGroupGloo(timeout=COLLECTIVE_TIMEOUT)
     manager = Manager(
         pg=group,
@@ -132,9 +135,9 @@ def _join(trainee: Trainee, config: dict[str, Any]) -> tuple["Manager", "Process
         min_replica_size=1,
         use_async_quorum=False,
         init_sync=False,
-        rank=0,
-        world_size=1,
-        store_addr=address,
+        rank=worker,
+        world_size=workers,
+        store_addr=store.host,
         store_port=store.port,
         hostname=address,
         lighthouse_addr=config["lighthouse"],
@@ -171,10 +174,10 @@ def _step(trainee: Trainee, manager: "Manager", group: "ProcessGroupGloo", statu
     else:
         status.redone += 1
     status.members = manager.num_participants()
-    _tell(trainee, status)
+    tell(trainee, status)
 
 
-def _own_address(lighthouse: str) -> str:
+def own_address(lighthouse: str) -> str:
     """This host's address as the lighthouse's host sees it."""
     url = urlparse(lighthouse)
     with socket.create_connection((url.hostname or "127.0.0.1", url.port or 80), timeout=30) as probe:
@@ -195,11 +198,13 @@ def train(
     keep: int = 2,
     keep_every: int = 0,
     trackers: Sequence[str] = (),
+    layout: Layout = Layout(),  # noqa: B008
 ) -> None:
     """Train a task on replicas and leave ``model/`` and ``metrics/steps.jsonl`` in the stage's folder.
 
     ``kwargs`` must be JSON-able: each worker calls ``task(run, **kwargs)`` by name. Nothing is done where the model
     stands already. ``keep`` and ``keep_every`` are the rule by which checkpoints stay; metrics go to ``trackers`` too.
+    A replica of several workers is laid out by ``layout``, and lives in group.py.
     """
     from torchft.coordination import LighthouseServer
 
@@ -225,15 +230,26 @@ def train(
         "keep": keep,
         "keep_every": keep_every,
         "lighthouse": lighthouse.address(),
+        "layout": layout.model_dump(),
     }
+    target = "pipeline.pretrain.elastic:replica"
+    if layout.workers > 1:
+        target = "pipeline.pretrain.options.group:replica"
+        store = TCPStore("0.0.0.0", 0, is_master=True, wait_for_workers=False)
+        common["meeting"] = f"{own_address(lighthouse.address())}:{store.port}"
     made = load_task(task, ctx.run, kwargs)
     total = made.tokens(made.steps)
     try:
         with ctx.progress(label, total, "tokens") as bar:
             watch = Watch(ctx, bar, replicas, outside, _told(ctx) if resumed else -1)
+
+            def poll() -> None:
+                watch()
+                _mistake(ctx)
+
             configs = [{**common, "replica": i} for i in range(replicas)]
             try:
-                launch("pipeline.pretrain.elastic:replica", configs, label, watch)
+                launch(target, configs, label, poll)
             finally:
                 watch.close()
     finally:
@@ -242,10 +258,16 @@ def train(
         raise StageFailed(ctx.name, "its replicas ended without a model; the logs are in the run's logs/ folder")
 
 
+def _mistake(ctx: StageContext) -> None:
+    """Raise what a worker of a group left."""
+    for key in ctx.folder.storage.list(ctx.folder.key("timing/mistake")):
+        raise StageFailed(ctx.name, ctx.folder.storage.get(key).decode())
+
+
 def _clear_timing(folder: StageFolder, resumed: bool) -> None:
     """Take away what replicas of another driver said; of a run that goes on, its metrics stay."""
     for key in list(folder.storage.list(folder.key("timing"))):
-        if not resumed or "/timing/replica-" in key:
+        if not resumed or "/timing/steps" not in key:
             folder.storage.delete(key)
 
 

@@ -24,7 +24,15 @@ def run(ctx: StageContext) -> None:
     def launch(target: str, configs: list[dict[str, Any]], name: str, poll: Callable[[], None]) -> None:
         scratch = str(ctx.folder.storage.path(ctx.folder.key("train")))
         run_replicas(
-            target, configs, host="train", num_cpus=1, name=name, storage=scratch, poll=poll, health_seconds=health
+            target,
+            configs,
+            host="train",
+            num_cpus=1,
+            name=name,
+            storage=scratch,
+            poll=poll,
+            health_seconds=health,
+            workers=pretrain.layout.workers,
         )
         ctx.folder.storage.delete_folder(ctx.folder.key("train"))
 
@@ -51,6 +59,7 @@ def run(ctx: StageContext) -> None:
         keep=pretrain.keep_checkpoints,
         keep_every=pretrain.keep_every,
         trackers=pretrain.trackers,
+        layout=pretrain.layout,
     )
     task = make_task(ctx.run, **kwargs)
     ctx.folder.write_json("mixture.json", task.order.got())

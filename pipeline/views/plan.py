@@ -5,9 +5,10 @@ beside what was measured.
 """
 
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from models.parts import part
 from pipeline import figures
 from pipeline.config import RunConfig
 from pipeline.recipes import presets
@@ -36,6 +37,7 @@ class Plan:
     rate_flops: float
     measured_rate: bool
     notes: list[str]
+    workers: dict[str, dict[str, float]] = field(default_factory=dict)  # of a replica's layout, bytes by what they are
 
     @property
     def memory_bytes(self) -> float:
@@ -64,7 +66,22 @@ def make_plan(config: RunConfig, rate: float | None) -> Plan:
         rate_flops=used,
         measured_rate=rate is not None,
         notes=_notes(config, found["pretrain"], used, rate is not None),
+        workers=_workers(config),
     )
+
+
+def _workers(config: RunConfig) -> dict[str, dict[str, float]]:
+    """Memory of each worker of a replica, and what it sends in a step; none where a replica is one process."""
+    pretrain, bytes_of = config.pretrain, part("parallel", "costs")
+    layout = pretrain.layout.model_copy(update={"replicas": pretrain.replicas})
+    rows = max(size for _, size in pretrain.batch) // pretrain.logical_shards
+    shards = -(-pretrain.logical_shards // pretrain.replicas)
+    found = {}
+    for rank in range(layout.workers if layout.workers > 1 else 0):
+        seat = layout.seat(rank)
+        sent = sum(bytes_of.traffic(config.model, layout, seat, rows, shards).values())
+        found[str(rank)] = {**bytes_of.memory(config.model, layout, seat, rows, config.optim.kind), "sent a step": sent}
+    return found
 
 
 def compute_optimal(flops: float) -> tuple[float, float]:
@@ -114,11 +131,13 @@ def tables(plan: Plan) -> list[Table]:
     parts: list[list[Cell]] = [[name, figures.size(size)] for name, size in plan.memory.items()]
     parts.append(["one replica", figures.size(sum(plan.memory.values()))])
     peaks: list[list[Cell]] = [[name, figures.size(size)] for name, size in plan.peaks.items()]
+    of_workers: list[list[Cell]] = [[rank, *map(figures.size, sizes.values())] for rank, sizes in plan.workers.items()]
     active = "" if plan.active_parameters == plan.parameters else f", {plan.active_parameters:,} of them for one token"
     return [
         Table(f"{plan.parameters:,} parameters{active}", ["stage", "tokens", "steps", "FLOPs", "time"], rows),
         Table("Memory of one pretraining replica", ["for", "bytes"], parts, f"{plan.replicas} replicas share a step."),
         Table("Peak memory of all processes", ["stage", "bytes"], peaks),
+        *(Table("Workers of a replica", ["worker", *sizes], of_workers) for sizes in [*plan.workers.values()][:1]),
     ]
 
 

@@ -15,7 +15,6 @@ from models.config import GPTConfig
 from models.gpt import GPT, init_weights
 from models.layout_config import Layout
 from models.losses import linear_cross_entropy
-from models.mlps.experts import aux_of
 from models.optim import make_optimizer
 from models.optim_config import OptimConfig
 from models.parallel.mesh import make_place

@@ -14,8 +14,8 @@ from models.config import GPTConfig
 from models.layout_config import Layout
 from models.optim_config import OptimConfig
 from models.schedule import whole_plan
-from pipeline.pretrain import group
 from pipeline.pretrain.config import PretrainConfig
+from pipeline.pretrain.options import group
 
 ROWS = 4
 SHAPE = {"vocab_size": 61, "context": 16, "layers": 2, "width": 16, "heads": 2, "hidden": 24}

@@ -36,6 +36,7 @@ Result = TypeVar("Result")
 
 MEET = timedelta(seconds=60)
 INSIDE = timedelta(seconds=120)  # a collective inside a replica waits for the slowest worker's pass
+MET = "met"
 MISTAKE = "timing/mistake.txt"
 LOST = ("gloo/", "NCCL", "Connection", "Timed out", "timed out")  # how a broken process group says so
 
@@ -57,6 +58,10 @@ class GroupTrainee(Trainee):
         self.task = task
         self.replica = part("parallel", "run").build(of.model_config, self.place, of.seed, objective, how.recompute)
         self.model = self.replica
+        if how.start.kind != "none":
+            drawn = {f"model.{name}": tensor for name, tensor in task.build().state_dict().items()}
+            state = part("parallel", "state")
+            state.take(self.replica, None, state.cut(self.replica, drawn))
         self.optimizer = self.replica.make_optimizer(task.optim)
         self.exact = part("parallel", "step").LayoutStep(
             self.replica, self.optimizer, of.pair, task.shards, task.optim.clip_norm
@@ -147,14 +152,14 @@ def _live(config: dict[str, Any], folder: StageFolder) -> None:
     found, status.refused = newest(folder)
     if found:
         trainee.restore_whole(*found)
-    manager, group = _join(trainee, config, layout, store)
+    manager, group = elastic.join(trainee, config, store, worker, layout.workers)
     checkpoints = Checkpoints(folder, config["keep"], config["keep_every"])
     try:
         while not trainee.done:
             members, before = status.members, trainee.step
             trainee.look(folder)
             _step(trainee, manager, group, status)
-            if status.members < members and _agreed(folder.done("model/manifest.json")):
+            if status.members < members and _agreed(trainee, folder.done("model/manifest.json")):
                 return  # fell behind while the others finished
             due = trainee.step % config["checkpoint_every"] == 0 and not trainee.done and trainee.step > before
             if due and manager.participating_rank() == 0:
@@ -162,12 +167,12 @@ def _live(config: dict[str, Any], folder: StageFolder) -> None:
                 if worker == 0:
                     checkpoints.save(trainee.step, whole, trainee.facts())
             if worker == 0:
-                elastic._tell(trainee, status)
+                elastic.tell(trainee, status)
         checkpoints.join()
-        if manager.participating_rank() in (0, None) or not _agreed(folder.done("model/manifest.json")):
+        if manager.participating_rank() in (0, None) or not _agreed(trainee, folder.done("model/manifest.json")):
             _write_model(trainee, folder)
         if worker == 0:
-            elastic._tell(trainee, status, force=True)
+            elastic.tell(trainee, status, force=True)
         dist.barrier()  # worker 0 holds the store
     finally:
         manager.shutdown(wait=False)
@@ -181,7 +186,7 @@ def _step(trainee: GroupTrainee, manager: "Manager", group: "ProcessGroupGloo", 
         traceback.print_exc()
         os._exit(1)
     total = None
-    if not _any(manager.errored() is not None):
+    if not _any(trainee, manager.errored() is not None):
         rank = manager.participating_rank()
         assert rank is not None and trainee.step == manager.current_step()
         try:
@@ -213,7 +218,7 @@ def _meet(config: dict[str, Any], layout: Layout) -> "TCPStore":
     driver = TCPStore(host, int(port), is_master=False)
     key, worker = f"replica/{config['replica']}", config["worker"]
     if worker == 0:
-        address = elastic._own_address(config["lighthouse"])
+        address = elastic.own_address(config["lighthouse"])
         store = TCPStore(address, 0, is_master=True, wait_for_workers=False)
         driver.set(key, f"{address}:{store.port}")
     else:
@@ -225,69 +230,39 @@ def _meet(config: dict[str, Any], layout: Layout) -> "TCPStore":
     except RuntimeError:
         traceback.print_exc()
         os._exit(1)
+    if worker == 0:
+        store.set(MET, "yes")
     return store
 
 
 def _found(driver: "TCPStore", key: str) -> "TCPStore":
-    """Worker 0's store. What stands in the driver's may be of a life that is over, so it is asked for again."""
+    """Worker 0's store. What the driver's says may be of a life that is over, or just ending: that one is passed by."""
     from torch._C._distributed_c10d import TCPStore
 
     end = time.monotonic() + MEET.total_seconds()
     while time.monotonic() < end:
         host, port = driver.get(key).decode().rsplit(":", 1)
         try:
-            return TCPStore(host, int(port), is_master=False, timeout=timedelta(seconds=2))
+            store = TCPStore(host, int(port), is_master=False, timeout=timedelta(seconds=2))
+            if not store.check([MET]):
+                store.set_timeout(MEET)
+                return store
         except RuntimeError:
-            time.sleep(0.2)
+            pass
+        time.sleep(0.2)
     os._exit(1)
 
 
-def _join(
-    trainee: GroupTrainee, config: dict[str, Any], layout: Layout, store: "TCPStore"
-) -> tuple["Manager", "ProcessGroupGloo"]:
-    """This worker's part in the replica's torchft manager; worker 0 serves it."""
-    from torchft import Manager, ProcessGroupGloo
-    from torchft.checkpointing.http_transport import HTTPTransport
-
-    def load(state: dict[str, Any]) -> None:
-        trainee.restore(state["tensors"], state["facts"])
-
-    address = elastic._own_address(config["lighthouse"])
-    group = ProcessGroupGloo(timeout=elastic.COLLECTIVE_TIMEOUT)
-    manager = Manager(
-        pg=group,
-        load_state_dict=load,
-        state_dict=lambda: {"tensors": trainee.state(), "facts": trainee.facts()},
-        min_replica_size=1,
-        use_async_quorum=False,
-        init_sync=False,
-        rank=config["worker"],
-        world_size=layout.workers,
-        store_addr=store.host,
-        store_port=store.port,
-        hostname=address,
-        lighthouse_addr=config["lighthouse"],
-        replica_id=f"{config['stage']}-{config['replica']}_",
-        checkpoint_transport=HTTPTransport(timeout=elastic.TRANSFER_TIMEOUT, num_chunks=0),
-        timeout=elastic.TRANSFER_TIMEOUT,
-        max_retries=elastic.MOST_REDONE,
-        quorum_timeout=elastic.QUORUM_TIMEOUT,
-    )
-    manager.load_state_dict({"step": trainee.step, "batches_committed": trainee.step})
-    manager.store = store  # lives as long as the manager
-    return manager, group
-
-
-def _any(flag: bool) -> bool:
+def _any(trainee: GroupTrainee, flag: bool) -> bool:
     """Whether any worker of the replica says so. A collective."""
-    said = torch.tensor([float(flag)])
+    said = torch.tensor([float(flag)], device=trainee.place.device)
     dist.all_reduce(said)
     return bool(said)
 
 
-def _agreed(flag: bool) -> bool:
+def _agreed(trainee: GroupTrainee, flag: bool) -> bool:
     """What worker 0 says. A collective."""
-    said = torch.tensor([float(flag)])
+    said = torch.tensor([float(flag)], device=trainee.place.device)
     dist.broadcast(said, 0)
     return bool(said)
 

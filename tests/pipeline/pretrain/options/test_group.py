@@ -12,8 +12,8 @@ import torch
 
 from models import checkpoint
 from models.layout_config import Layout, LayoutError
-from pipeline.pretrain.group import Patient, check_rows
-from tests.pipeline.pretrain.grouped import make_task, run_groups
+from pipeline.pretrain.options.group import Patient, check_rows
+from tests.pipeline.pretrain.options.grouped import make_task, run_groups
 from tests.support.context import context
 
 STEPS, SHARDS = 30, 4
@@ -27,7 +27,7 @@ def train(run: Path, layout: Layout, poke: Callable[[], None] = lambda: None, sl
         "run": ctx.run,
         "stage": ctx.name,
         "fingerprint": ctx.folder.fingerprint,
-        "task": "tests.pipeline.pretrain.grouped:make_task",
+        "task": "tests.pipeline.pretrain.options.grouped:make_task",
         "kwargs": {"steps": STEPS, "shards": SHARDS, "slow_until": slow_until},
         "threads": 1,
         "checkpoint_every": 10,
