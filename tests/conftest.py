@@ -1,11 +1,14 @@
 """Fixtures for all tests: one local Ray cluster for the whole session, started by the first test that asks for it."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from cluster.config import MIB, ClusterConfig
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell that starts tests in the background ignores it
 
 
 @pytest.fixture(scope="session")
