@@ -65,7 +65,7 @@ def table() -> str:
     lines = ["| figure | value | bar | holds | machine, date |", "|---|---|---|---|---|"]
     for path in sorted(RESULTS.glob("*.json")):
         r = json.loads(path.read_text())
-        value = f"{r['value']:,.3g}" if isinstance(r["value"], float) else f"{r['value']:,}"
+        value = f"{r['value']:,.4g}" if isinstance(r["value"], float) else f"{r['value']:,}"
         where = f"{r['machine']['cores']} cores, {r['date']}"
         lines.append(
             f"| {r['what']} | {value} {r['unit']} | {r['bar']} | {'yes' if r['holds'] else '**no**'} | {where} |"
