@@ -78,7 +78,10 @@ def test_no_damage_is_worse_than_its_name(suffix: str, data: st.DataObject) -> N
     for at in data.draw(st.lists(st.integers(0, len(packed) - 1), min_size=1, max_size=4)):
         packed[at] = data.draw(st.integers(0, 255))
     got, reason = drained(bytes(packed), suffix)
-    assert reason in ("", "damaged", "truncated", f"not_{NAMES[suffix]}") and len(got) < 10**6
+    assert reason in ("", "damaged", "truncated", f"not_{NAMES[suffix]}")
+    assert (
+        len(got) < 50 * 10**6
+    )  # a block of bzip2 holds 900,000 bytes, which its run lengths may make 52 times as long
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
