@@ -7,7 +7,6 @@ terminal is ``Connection.out``. Knows no stage.
 import logging
 import os
 import shutil
-import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, TextIO
 from cluster.config import ClusterConfig
 from cluster.errors import FirstlightError, UserError
 from cluster.home import ROOT, cluster_environment, environment, temp_folder
+from cluster.interrupts import held, ignored
 
 if TYPE_CHECKING:
     from ray.job_submission import JobSubmissionClient
@@ -98,25 +98,27 @@ def _embedded(config: ClusterConfig, logs: Path) -> Iterator[None]:
     with ExitStack() as stack:
         temp = stack.enter_context(temp_folder())
         stack.enter_context(environment(cluster_environment(temp)))
-        import ray
+        with held():
+            import ray
 
         try:
-            ray.init(
-                address="local",
-                num_cpus=config.cpus or os.cpu_count(),
-                object_store_memory=config.object_store_bytes,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            with held():
+                ray.init(
+                    address="local",
+                    num_cpus=config.cpus or os.cpu_count(),
+                    object_store_memory=config.object_store_bytes,
+                    include_dashboard=False,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
             _link(link, temp / "ray" / "session_latest" / "logs")
             yield
         except Exception:
-            with _shielded():
+            with ignored():
                 _keep_logs(temp / "ray" / "session_latest" / "logs", link)
             raise
         finally:
-            with _shielded():
+            with ignored():
                 ray.shutdown()
                 if link.is_symlink():
                     link.unlink()
@@ -125,10 +127,12 @@ def _embedded(config: ClusterConfig, logs: Path) -> Iterator[None]:
 @contextmanager
 def _standing(address: str) -> Iterator[None]:
     """A cluster that stands already: it is left as it was found."""
-    import ray
+    with held():
+        import ray
 
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        with held():
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         rule = f"no cluster answers there ({error})"
         remedy = 'Start it, mend the address, or use address = "local".'
@@ -136,7 +140,7 @@ def _standing(address: str) -> Iterator[None]:
     try:
         yield
     finally:
-        with _shielded():
+        with ignored():
             ray.shutdown()
 
 
@@ -161,16 +165,6 @@ def _keep_logs(source: Path, kept: Path) -> None:
                 with path.open("rb") as file:
                     file.seek(max(0, path.stat().st_size - LOG_TAIL_BYTES))
                     target.write_bytes(file.read())
-
-
-@contextmanager
-def _shielded() -> Iterator[None]:
-    """Let no second Ctrl-C cut a clean-up short; it takes one to two seconds."""
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def check_workers_import_checkout() -> None:

@@ -5,18 +5,16 @@ words survive the way to the driver.
 """
 
 import json
-import signal
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from cluster import errors
 from cluster.errors import FirstlightError
+from cluster.interrupts import counted
 from cluster.telemetry import Bar
 
 if TYPE_CHECKING:
@@ -83,32 +81,18 @@ def _interruptible() -> Iterator[Callable[[], None]]:
 
     Yields a function that raises it where the library has swallowed it.
     """
-    before = signal.getsignal(signal.SIGINT)
-    came = False
+    with counted() as seen:
 
-    def check() -> None:
-        if came:
-            raise KeyboardInterrupt
+        def check() -> None:
+            if seen:
+                raise KeyboardInterrupt
 
-    if threading.current_thread() is not threading.main_thread() or not callable(before):
-        yield check  # no handler can be set here, or Ctrl-C is ignored
-        return
-    handle = before
-
-    def handler(number: int, frame: FrameType | None) -> None:
-        nonlocal came
-        came = True
-        handle(number, frame)
-
-    signal.signal(signal.SIGINT, handler)
-    try:
-        yield check
-    except Exception as error:
-        if came:
-            raise KeyboardInterrupt from error
-        raise
-    finally:
-        signal.signal(signal.SIGINT, before)
+        try:
+            yield check
+        except Exception as error:
+            if seen:
+                raise KeyboardInterrupt from error
+            raise
     check()
 
 

@@ -3,19 +3,17 @@
 import importlib
 import json
 import os
-import signal
-import threading
 import time
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from types import FrameType
 from typing import Any
 
 import tomli_w
 
 from cluster.errors import FirstlightError, Interrupted, RunDirError, StageFailed
+from cluster.interrupts import counted, held
 from cluster.lease import Lease
 from cluster.memory import MemoryMeter
 from cluster.storage import LocalStorage, open_storage
@@ -135,11 +133,15 @@ def run_journey(config: RunConfig, out: str, terminal: Terminal, until: str | No
         driver = Driver(config, storage, terminal, stack)
         driver.open()
         stack.callback(_report, str(storage), driver.events)
-        interrupts = stack.enter_context(_interrupts())
+        interrupts = stack.enter_context(counted())
         try:
+            with held():  # an import of torch that is cut can neither go on nor begin anew
+                importlib.import_module("torch")
             _keep_plan(driver)
             for step in _journey(driver, until):
                 made.append(step)
+                if interrupts:  # a library swallowed it
+                    raise KeyboardInterrupt
         except BaseException:
             if not interrupts:  # after a Ctrl-C whatever a library makes of it is that Ctrl-C
                 raise
@@ -165,25 +167,6 @@ def _journey(driver: Driver, until: str | None) -> Iterator[Made]:
             yield Made(stage.name, True, digests[stage.name], time.monotonic() - start)
         if stage.name == until:
             return
-
-
-@contextmanager
-def _interrupts() -> Iterator[list[int]]:
-    """Remember each Ctrl-C, which raises KeyboardInterrupt as always; a list of the signals seen."""
-    seen: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        seen.append(number)
-        signal.default_int_handler(number, frame)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield seen
-        return
-    before = signal.signal(signal.SIGINT, remember)
-    try:
-        yield seen
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

@@ -219,3 +219,12 @@ def test_packages_resolve_in_the_checkout() -> None:
         file = importlib.import_module(name).__file__
         assert file
         assert Path(file).resolve().is_relative_to(ROOT)
+
+
+def test_the_house_has_no_other_rooms() -> None:
+    """What runs and benchmarks leave in the checkout must not be committed with it."""
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False).stdout.split()
+    if not listed:
+        pytest.skip("not a git checkout")
+    found = {name.split("/")[0] for name in listed if "/" in name and not name.startswith(".")}
+    assert found == {"benchmarks", "cluster", "docs", "models", "pipeline", "tests", "tune"}
