@@ -23,6 +23,7 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
         blocks.append(Chart(title, series, "tokens", "nats a token"))
     if best is None:
         return Section("search", "Search", f"{len(trials)} trials are done; no choice was made yet.", blocks)
+    blocks += _edge(trials, best)
     lead = (
         f"Of {best['rungs'][0]['losses'].__len__()} trials, number {best['trial']} was chosen after "
         f"{len(best['rungs'])} rungs: peak learning rate {best['peak_lr']:g}, batches {_batch(best['batch'])}."
@@ -44,6 +45,16 @@ def _table(trials: list[dict[str, Any]], best: dict[str, Any] | None) -> Table:
         "Each rung trains its trials from scratch over their whole schedule. Loss in nats a token; smaller is better."
     )
     return Table("Trials", columns, rows, note)
+
+
+def _edge(trials: list[dict[str, Any]], best: dict[str, Any]) -> list[Block]:
+    """A choice at the end of the grid says little about what lies beyond it."""
+    rates = sorted({trial["peak_lr"] for trial in trials})
+    if len(rates) < 2 or best["peak_lr"] not in (rates[0], rates[-1]):
+        return []
+    end, more = ("smallest", "smaller") if best["peak_lr"] == rates[0] else ("largest", "larger")
+    said = f"The chosen rate is the {end} that was tried; search.peak_lrs may hold {more} ones that are better"
+    return [Note(f"{said}, though longer runs tend to want smaller rates than short trials.")]
 
 
 def _batch(batch: list[list[float]]) -> str:
