@@ -1,18 +1,20 @@
 """The state of a replica by the names and shapes of the one-process model: gathered from any layout, cut for any other.
 
-State is named tensors: ``model.<name>``, ``optim.<moment>.<name>``, with anything in front. What is gathered is what
-`models/checkpoint.py` writes of a run without a layout, so a run goes on under another layout, or under none. The whole
-passes through the memory of the replica's first worker; the others hold their parts alone.
+State is named tensors: ``model.<name>``, ``optim.<moment>.<name>``, with anything in front. What is gathered, or
+written in boxes, is what `models/checkpoint.py` holds of a run without a layout, so a run goes on under another layout,
+or under none. What is gathered passes through the memory of the replica's first worker; boxes are written by who holds
+them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from models.checkpoint import Parts
 from models.layout_config import Seat
-from models.parallel.cuts import boxes, cuts, data_rows
+from models.parallel.cuts import Box, boxes, cuts, data_rows
 from models.parallel.fill import taken
 from models.parallel.run import Replica
 
@@ -44,14 +46,34 @@ def take(replica: Replica, optimizer: torch.optim.Optimizer | None, parts: Mappi
 
 def cut(replica: Replica, whole: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """This worker's parts of a whole state."""
-    found: dict[str, Tensor] = {}
-    kept = buffers(replica)
-    for key, tensor in whole.items():
+    found = ((key, cut_one(replica, key, tensor)) for key, tensor in whole.items())
+    return {key: part for key, part in found if part is not None}
+
+
+def cut_one(replica: Replica, key: str, whole: Tensor) -> Tensor | None:
+    """This worker's part of one tensor of a whole state, in memory of its own; None where it has none."""
+    name = _parameter(replica, key)
+    if name is None:
+        return whole if any(key.endswith(f"model.{buffer}") for buffer in buffers(replica)) else None
+    if name not in replica.parts:
+        return None
+    return _mine(replica, name, whole) if tuple(whole.shape) == replica.parts[name].whole else whole
+
+
+def boxed(replica: Replica, parts: Mapping[str, Tensor]) -> Parts:
+    """What this worker writes of its parts: boxes of the wholes. All workers' together make up the state; a buffer or a
+    count of steps is whole, of each worker that has one the same. No collective."""
+    found: dict[str, tuple[Sequence[int], list[tuple[list[list[int]], Tensor]]]] = {}
+    for key, part in parts.items():
+        if not _speaks(replica, key):
+            continue
         name = _parameter(replica, key)
-        if name is None:
-            found |= {key: tensor} if any(key.endswith(f"model.{buffer}") for buffer in kept) else {}
-        elif name in replica.parts:
-            found[key] = _mine(replica, name, tensor) if tuple(tensor.shape) == replica.parts[name].whole else tensor
+        if name is None or len(replica.shapes[name]) != part.ndim:
+            found[key] = (part.shape, [([[0, size] for size in part.shape], part)])
+            continue
+        places = list(_places(replica, replica.place.seat, name))
+        pieces = [([[span.start, span.stop] for span in there], part[here]) for there, here in places]
+        found[key] = (replica.shapes[name], pieces)
     return found
 
 
@@ -118,13 +140,19 @@ def _put(replica: Replica, seat: Seat, key: str, piece: Tensor, whole: dict[str,
         whole[key] = piece.detach().cpu().clone()
         return
     made = whole.setdefault(key, torch.empty(shape, dtype=piece.dtype))
+    for there, here in _places(replica, seat, name):
+        made[there] = piece[here].cpu()
+
+
+def _places(replica: Replica, seat: Seat, name: str) -> Iterator[tuple[Box, Box]]:
+    """(place in the whole, place in the worker's part) of each piece that a worker holds of a parameter."""
+    shape = replica.shapes[name]
     first, length = _rows(replica, seat, name)
     for there, here in boxes(shape, cuts(replica.config, replica.place.layout, seat, name, shape)):
         low, high = max(here[0].start, first), min(here[0].stop, first + length)
-        if low < high:
+        if low < high and all(span.start < span.stop for span in here[1:]):
             moved = there[0].start - here[0].start
-            rows = slice(low + moved, high + moved)
-            made[(rows, *there[1:])] = piece[(slice(low - first, high - first), *here[1:])].cpu()
+            yield (slice(low + moved, high + moved), *there[1:]), (slice(low - first, high - first), *here[1:])
 
 
 def _rows(replica: Replica, seat: Seat, name: str) -> tuple[int, int]:

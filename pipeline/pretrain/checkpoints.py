@@ -5,7 +5,7 @@ cut short by a death does not count, and the next run writes over it.
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
@@ -59,7 +59,7 @@ def drop_old(folder: StageFolder, keep: int, every: int = 0) -> None:
 
     A half-written one that is newer stays: another replica may be at it.
     """
-    whole = [int(piece.split("/")[1]) for piece in _manifests(folder)]
+    whole = [int(piece.split("/")[1]) for piece in manifests(folder)]
     stay = kept(whole, keep, every)
     oldest = min(sorted(whole)[-keep:], default=0)
     for name in {key.removeprefix(folder.key(TOP)).split("/")[1] for key in folder.storage.list(folder.key(TOP))}:
@@ -72,13 +72,24 @@ def drop_old(folder: StageFolder, keep: int, every: int = 0) -> None:
 def newest(folder: StageFolder) -> tuple[State | None, list[str]]:
     """The newest checkpoint that is whole, each byte checked, and why newer ones were passed over."""
     refused: list[str] = []
-    for piece in reversed(_manifests(folder)):
-        try:
-            return checkpoint.load(folder.read_bytes, piece.rsplit("/", 1)[0]), refused
-        except Exception as error:  # a broken checkpoint costs steps, not the run
-            refused.append(f"{piece}: {error}")
+    for piece in reversed(manifests(folder)):
+        found, reason = read(folder, piece)
+        if found:
+            return found, refused
+        refused.append(reason)
     return None, refused
 
 
-def _manifests(folder: StageFolder) -> list[str]:
+def read(
+    folder: StageFolder, piece: str, take: Callable[[str, Tensor], Tensor | None] = lambda _, tensor: tensor
+) -> tuple[State | None, str]:
+    """What a manifest stands for, each byte checked, or None and why it is refused; `take` as `checkpoint.load`."""
+    try:
+        return checkpoint.load(folder.read_bytes, piece.rsplit("/", 1)[0], take), ""
+    except Exception as error:  # a broken checkpoint costs steps, not the run
+        return None, f"{piece}: {error}"
+
+
+def manifests(folder: StageFolder) -> list[str]:
+    """The manifests that stand, the newest last."""
     return [piece for piece in folder.pieces(f"{TOP}/") if piece.endswith("/manifest.json")]

@@ -88,7 +88,7 @@ def replica(config: dict[str, Any]) -> None:
                 continue
             if first and trainee.step % config["checkpoint_every"] == 0 and not trainee.done:
                 checkpoints.save(trainee.step, trainee.state(), trainee.facts())
-            _mark(pace, trainee, status.members, first, checkpoints.stalled)
+            mark(pace, trainee, status.members, first, checkpoints.stalled)
         checkpoints.join()
         if manager.participating_rank() in (0, None) or not folder.done("model/manifest.json"):
             trainee.write_model(folder)
@@ -98,7 +98,7 @@ def replica(config: dict[str, Any]) -> None:
         pace.write()
 
 
-def _mark(pace: Pace, trainee: Trainee, members: int, first: bool, stalled: float) -> None:
+def mark(pace: Pace, trainee: Trainee, members: int, first: bool, stalled: float) -> None:
     """One more line of metrics. A task may count its FLOPs (`flops`) and what it waited for data (`waited`)."""
     task, line = trainee.task, trainee.history[-1]
     position = line.get("position", line["step"])

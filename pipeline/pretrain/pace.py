@@ -40,11 +40,22 @@ def memory_bytes() -> int:
         return 0
 
 
-class Pace:
-    """Measures the steps of one replica, from the end of one to the end of the next: all that lies between counts."""
+def peak_bytes() -> int:
+    """The most resident memory that this program had so far; ru_maxrss would hold that of the one that started it."""
+    try:
+        return 1024 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+    except (OSError, IndexError):
+        return 0
 
-    def __init__(self, log: StepLog, precision: str = "fp32") -> None:
-        self._log, self.peak = log, gemm_peak(precision)
+
+class Pace:
+    """Measures the steps of one replica, from the end of one to the end of the next: all that lies between counts.
+
+    The FLOPs of a replica are shared out over its workers, each of which reaches the peak measured here.
+    """
+
+    def __init__(self, log: StepLog, precision: str = "fp32", workers: int = 1) -> None:
+        self._log, self.peak = log, gemm_peak(precision) * workers
         self._last = self._written = time.perf_counter()
         self._before: dict[str, float] = {}
 

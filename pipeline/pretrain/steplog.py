@@ -7,6 +7,7 @@ from typing import Any
 from pipeline.stage import StageFolder
 
 TOP = "timing/steps"
+WORKERS = "timing/workers"  # one file for each worker of a layout: what it measured of itself
 LINES_A_SEGMENT = 200
 
 

@@ -26,7 +26,7 @@ def section(folder: StageFolder, inputs: dict[str, StageFolder]) -> Section | No
         title, note = "Held-out bits a byte", "On a fixed sample of held-out windows; stage evaluate scores all of it."
         blocks.append(Chart(title, {"held-out": points}, "tokens", "bits a byte", note=note))
     blocks += [_series("Learning rate", lines, "lr"), _series("Gradient norm before clipping", lines, "grad_norm")]
-    blocks += [*_changes(lines), *_pace(folder)]
+    blocks += [*_changes(lines), *_pace(folder), *_workers(folder)]
     if folder.done("mixture.json"):
         blocks.append(_mixture(folder.read_json("mixture.json")))
     skipped = [[line["step"], line["skipped"]] for line in lines if "skipped" in line]
@@ -59,7 +59,9 @@ def _half_way(folder: StageFolder) -> Section | None:
     lines = json.loads(folder.read_bytes(manifests[-1]))["facts"]["history"]
     at = f"step {len(lines):,}, {figures.short(lines[-1]['tokens'])} tokens"
     lead = f"Not finished: its newest checkpoint stands at {at}."
-    return Section("pretrain", "Pretraining", lead, [_loss(lines, []), *_changes(lines), *_pace(folder)])
+    return Section(
+        "pretrain", "Pretraining", lead, [_loss(lines, []), *_changes(lines), *_pace(folder), *_workers(folder)]
+    )
 
 
 def _loss(lines: list[dict[str, Any]], curve: list[dict[str, Any]]) -> Chart:
@@ -119,3 +121,23 @@ def _pace(folder: StageFolder) -> list[Block]:
         Chart("Waits", waits, "tokens", "share of the step"),
     ]
     return blocks if busy else [*blocks[:2], blocks[3]]
+
+
+def _workers(folder: StageFolder) -> list[Block]:
+    """What each worker of a layout took, beside the plan; of the same worker in several replicas, the most."""
+    planned: dict[str, dict[str, float]] = {}
+    if folder.storage.exists("plan.json"):
+        planned = json.loads(folder.storage.get("plan.json")).get("workers", {})
+    most: dict[int, dict[str, float]] = {}
+    for key in folder.storage.list(folder.key(steplog.WORKERS)):
+        said = json.loads(folder.storage.get(key))
+        known = most.setdefault(said["worker"], {})
+        known |= {what: max(said.get(what, 0.0), known.get(what, 0.0)) for what in ("memory", "sent")}
+    rows: list[list[Cell]] = []
+    for worker, measured in sorted(most.items()):
+        plan = planned.get(str(worker), {})
+        sizes = (plan.get("memory"), measured["memory"], plan.get("sent a step"), measured["sent"])
+        rows.append([str(worker), *(figures.size(size) if size else None for size in sizes)])
+    columns = ["worker", "memory planned", "measured", "sent a step planned", "measured"]
+    note = "Memory is the most that was resident while it trained; a step's bytes are those of the largest batch."
+    return [Table("Workers of a replica", columns, rows, note)] if rows else []

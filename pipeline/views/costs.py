@@ -6,6 +6,8 @@ by. Seconds are FLOPs over a rate plus fixed costs; the constants below were mea
 
 from dataclasses import dataclass
 
+from models.layout_config import Layout, Seat
+from models.parts import part
 from models.schedule import whole_plan
 from pipeline.config import RunConfig
 from tune.halving import rung_sizes
@@ -35,6 +37,8 @@ PROCESS_BYTES = 200 * MIB  # a Python process that has imported torch, PSS
 REPLICA_BYTES = 700 * MIB  # a replica's process beside its tensors: torch, torchft, Ray Train, the allocator's slack
 CONTROL_BYTES = 640 * MIB  # a Ray Train run's launcher, controller and four upkeep actors
 DATA_BYTES = 1230 * MIB  # Ray Data's workers on 2 CPUs, beyond the cluster's own processes
+
+GUARD_STATES = 2  # that are kept for a rollback (pipeline/pretrain/guard.py)
 
 
 @dataclass(frozen=True)
@@ -79,22 +83,63 @@ def trials_by_rung(config: RunConfig) -> list[int]:
 def replica_memory(config: RunConfig) -> dict[str, float]:
     """Bytes of one pretraining replica by what they hold, float32; the largest batch counts."""
     model, pretrain = config.model, config.pretrain
-    batches = [pretrain.batch, *(config.search.batches if config.search.enabled else ())]
-    sequences = max(size for batch in batches for _, size in batch) / pretrain.logical_shards
+    sequences = shard_windows(config)
+    if pretrain.micro_batch:
+        sequences = min(sequences, 1 if pretrain.micro_batch == "auto" else int(pretrain.micro_batch))
     positions = sequences * model.context
-    # Kept for the backward pass of one block: two norms, q, k, v, their rotations, the mixed values and the two
-    # residual sums at the width; gate, up, their product and the activation at the hidden width.
-    block = 11 * model.width + 4 * model.hidden * (model.experts.top_k if model.experts.count else 1)
-    trees = max(1, -(-pretrain.logical_shards // pretrain.replicas)).bit_length() + 1  # partial sums of the fixed tree
-    return {
-        "weights": 4.0 * model.parameters(),
-        "gradients": 4.0 * model.parameters(),
+    weights = 4.0 * model.parameters()
+    held = {
+        "weights": weights,
+        "gradients": weights,
         "optimizer": float(model.state_bytes() - 8 * model.parameters()),
-        "gradient sums": 4.0 * model.parameters() * trees,
-        "activations": 4.0 * positions * block * model.layers,
+        "gradient sums": weights * _trees(config),
+        "activations": 4.0 * positions * _kept(config) * model.layers * recomputed(config),
         "logits": 3 * 4.0 * positions * model.vocab_size,
-        "process": float(REPLICA_BYTES + CONTROL_BYTES),
+        "process": float(REPLICA_BYTES * pretrain.layout.workers + CONTROL_BYTES),
     }
+    return held | copies(config, held["weights"] + held["optimizer"])
+
+
+def worker_memory(config: RunConfig, layout: Layout, seat: Seat) -> dict[str, float]:
+    """Bytes of one worker of a replica by what they hold while it trains; the largest batch counts."""
+    rows = int(shard_windows(config))
+    held: dict[str, float] = part("parallel", "costs").memory(config.model, layout, seat, rows, config.optim.kind)
+    held["activations"] *= recomputed(config)
+    held |= {"gradient sums": held["weights"] * _trees(config), "process": float(REPLICA_BYTES)}
+    return held | copies(config, held["weights"] + held["moments"])
+
+
+def copies(config: RunConfig, state: float) -> dict[str, float]:
+    """Bytes of states beside the one that trains: what a rollback returns to, and what a checkpoint is written from,
+    which has a rollback's states too."""
+    kept = GUARD_STATES if config.pretrain.guard.rolls_back else 0
+    return {"checkpoint copy": state * (1 + kept)} | ({"guard's states": state * kept} if kept else {})
+
+
+def recomputed(config: RunConfig) -> float:
+    """Share of the activations that stand at once: all, or each block's input and one block's own."""
+    if not config.pretrain.recompute:
+        return 1.0
+    return min(1.0, config.model.width / _kept(config) + 1 / config.model.layers)
+
+
+def shard_windows(config: RunConfig) -> float:
+    """Windows of a logical shard, of the largest batch that may come."""
+    batches = [config.pretrain.batch, *(config.search.batches if config.search.enabled else ())]
+    return max(size for batch in batches for _, size in batch) / config.pretrain.logical_shards
+
+
+def _kept(config: RunConfig) -> float:
+    """Numbers a place that one block keeps for the backward pass: two norms, q, k, v, their rotations, the mixed values
+    and the two residual sums at the width; gate, up, their product and the activation at the hidden width."""
+    model = config.model
+    return 11 * model.width + 4 * model.hidden * (model.experts.top_k if model.experts.count else 1)
+
+
+def _trees(config: RunConfig) -> int:
+    """Partial sums of the fixed tree."""
+    pretrain = config.pretrain
+    return max(1, -(-pretrain.logical_shards // pretrain.replicas)).bit_length() + 1
 
 
 def peak_memory(config: RunConfig) -> dict[str, float]:

@@ -16,6 +16,7 @@ from pipeline.sections import Cell, Table
 from pipeline.views import costs
 
 DEFAULT_RATE = 6e10  # FLOP/s of one thread of a recent x86 core in float32: 120 GFLOP/s measured on two
+WORKER_NOTE = "Memory has the process in it; copies are sums of gradients and what checkpoints and rollbacks need."
 
 # L = E + A / N^ALPHA + B / D^BETA; A, B, ALPHA, BETA as refitted by Besiroglu and others, arXiv 2404.10102
 A, B, ALPHA, BETA = 482.01, 2085.43, 0.3478, 0.3658
@@ -74,13 +75,14 @@ def _workers(config: RunConfig) -> dict[str, dict[str, float]]:
     """Memory of each worker of a replica, and what it sends in a step; none where a replica is one process."""
     pretrain, bytes_of = config.pretrain, part("parallel", "costs")
     layout = pretrain.layout.model_copy(update={"replicas": pretrain.replicas})
-    rows = max(size for _, size in pretrain.batch) // pretrain.logical_shards
+    rows = int(costs.shard_windows(config))
     shards = -(-pretrain.logical_shards // pretrain.replicas)
     found = {}
     for rank in range(layout.workers if layout.workers > 1 else 0):
         seat = layout.seat(rank)
         sent = sum(bytes_of.traffic(config.model, layout, seat, rows, shards).values())
-        found[str(rank)] = {**bytes_of.memory(config.model, layout, seat, rows, config.optim.kind), "sent a step": sent}
+        held = costs.worker_memory(config, layout, seat)
+        found[str(rank)] = {**held, "memory": sum(held.values()), "sent a step": sent}
     return found
 
 
@@ -131,14 +133,30 @@ def tables(plan: Plan) -> list[Table]:
     parts: list[list[Cell]] = [[name, figures.size(size)] for name, size in plan.memory.items()]
     parts.append(["one replica", figures.size(sum(plan.memory.values()))])
     peaks: list[list[Cell]] = [[name, figures.size(size)] for name, size in plan.peaks.items()]
-    of_workers: list[list[Cell]] = [[rank, *map(figures.size, sizes.values())] for rank, sizes in plan.workers.items()]
+    of_workers: list[list[Cell]] = [[rank, *_worker(sizes).values()] for rank, sizes in plan.workers.items()]
     active = "" if plan.active_parameters == plan.parameters else f", {plan.active_parameters:,} of them for one token"
     return [
         Table(f"{plan.parameters:,} parameters{active}", ["stage", "tokens", "steps", "FLOPs", "time"], rows),
         Table("Memory of one pretraining replica", ["for", "bytes"], parts, f"{plan.replicas} replicas share a step."),
         Table("Peak memory of all processes", ["stage", "bytes"], peaks),
-        *(Table("Workers of a replica", ["worker", *sizes], of_workers) for sizes in [*plan.workers.values()][:1]),
+        *(
+            Table("Workers of a replica", ["worker", *_worker(sizes)], of_workers, WORKER_NOTE)
+            for sizes in [*plan.workers.values()][:1]
+        ),
     ]
+
+
+def _worker(sizes: dict[str, float]) -> dict[str, str]:
+    """A worker's columns."""
+    columns = {
+        "state": ("weights", "gradients", "moments"),
+        "gathered": ("gathered",),
+        "activations": ("activations",),
+        "copies": ("gradient sums", "checkpoint copy", "guard's states"),
+        "memory": ("memory",),
+        "sent a step": ("sent a step",),
+    }
+    return {title: figures.size(sum(sizes.get(name, 0.0) for name in names)) for title, names in columns.items()}
 
 
 def print_plan(plan: Plan) -> None:

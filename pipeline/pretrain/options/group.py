@@ -6,10 +6,13 @@ workers vote as one. Within a replica a lost worker ends all of it: the others s
 themselves, and are started anew; the new replica takes its parts from those of a live one, worker from worker.
 """
 
+import json
 import os
 import time
 import traceback
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,8 +26,11 @@ from models.parts import part
 from models.shards import ranges
 from models.step import Exchange
 from pipeline.pretrain import elastic
-from pipeline.pretrain.checkpoints import Checkpoints, newest
+from pipeline.pretrain.checkpoints import State, manifests, read
 from pipeline.pretrain.loop import Task, Trainee, load_task
+from pipeline.pretrain.options.parts import PartCheckpoints
+from pipeline.pretrain.pace import Pace, peak_bytes
+from pipeline.pretrain.steplog import WORKERS, StepLog
 from pipeline.pretrain.watch import Status
 from pipeline.stage import StageFolder
 
@@ -46,6 +52,8 @@ class GroupTrainee(Trainee):
 
     def __init__(self, task: Task, place: Any) -> None:
         self.place = place
+        self.measured: dict[str, Any] = {"tokens": 0}
+        self._warm = False
         super().__init__(task)
 
     def _become(self, task: Task) -> None:
@@ -70,24 +78,47 @@ class GroupTrainee(Trainee):
     def gradient(self, exchange: Exchange) -> Tensor:
         """As in `Trainee`. An exchange that fails is no reason to leave the replica's other workers alone in a
         collective: it goes on with zeros, and the failure is raised at the end. A failure inside ends this process."""
-        outside = Patient(exchange)
+        sent, tokens = self._counted()
+        outside = Patient(exchange, sent)
         try:
-            total = super().gradient(outside)
+            with sent or nullcontext():
+                total = super().gradient(outside)
         except RuntimeError as error:
             end_if_lost(error)
             raise
         if outside.failure is not None:
             raise outside.failure
+        if sent is not None:
+            self.measured = {"tokens": tokens, "members": exchange.members, "sent": sent.bytes}
+        self._warm = True
         return total
 
-    def whole(self) -> dict[str, Tensor]:
-        """The state of all workers, on worker 0. A collective."""
-        found: dict[str, Tensor] = part("parallel", "state").gather(self.replica, self.state())
+    def _counted(self) -> tuple[Any, int]:
+        """(what counts the bytes that this step sends, its tokens): from the second step of this process on, once of
+        each size of batch that is larger than those before. A step with a probe sends more than a plan counts."""
+        position, task = self.position, self.task
+        tokens = task.tokens(position + 1) - task.tokens(position)
+        if not self._warm or tokens <= self.measured["tokens"]:
+            return None, tokens
+        if any(task.probe(position, g) is not None for g in range(task.shards)):
+            return None, tokens
+        return part("parallel", "measure").Sent(), tokens
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights of all workers, on worker 0. A collective."""
+        own = {key: tensor for key, tensor in self._own_state().items() if key.startswith("model.")}
+        whole = part("parallel", "state").gather(self.replica, own)
+        return {key.removeprefix("model."): tensor for key, tensor in whole.items()}
+
+    def cut(self, key: str, whole: Tensor) -> Tensor | None:
+        """This worker's part of one tensor of a checkpoint, of whatever layout it is."""
+        found: Tensor | None = part("parallel", "state").cut_one(self.replica, key, whole)
         return found
 
-    def restore_whole(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
-        """Take this worker's parts of a checkpoint, of whatever layout it is."""
-        self.restore(part("parallel", "state").cut(self.replica, tensors), facts)
+    def boxed(self, tensors: Mapping[str, Tensor]) -> checkpoint.Parts:
+        """What this worker writes of its parts."""
+        found: checkpoint.Parts = part("parallel", "state").boxed(self.replica, tensors)
+        return found
 
     def _own_state(self) -> dict[str, Tensor]:
         found: dict[str, Tensor] = part("parallel", "state").own(self.replica, self.optimizer)
@@ -98,29 +129,43 @@ class GroupTrainee(Trainee):
 
 
 class Patient:
-    """An exchange with the other replicas that keeps its first failure, and from then on gives zeros."""
+    """An exchange with the other replicas that keeps its first failure, and from then on gives zeros.
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange = exchange
+    What goes out is counted here, a gather by a ring: whether a count of the replica's own collectives would see it
+    hangs on the process group.
+    """
+
+    def __init__(self, exchange: Exchange, counter: Any = None) -> None:
+        self._exchange, self._counter = exchange, counter
         self.members, self.rank = exchange.members, exchange.rank
         self.failure: RuntimeError | None = None
 
     def all_to_all(self, send: Tensor, out_sizes: list[int], in_sizes: list[int]) -> Tensor:
         """As the exchange has it."""
         return self._try(
-            lambda: self._exchange.all_to_all(send, out_sizes, in_sizes), lambda: send.new_zeros(sum(out_sizes))
+            lambda: self._exchange.all_to_all(send, out_sizes, in_sizes),
+            lambda: send.new_zeros(sum(out_sizes)),
+            (sum(in_sizes) - in_sizes[self.rank]) * send.element_size(),
         )
 
     def all_gather(self, x: Tensor) -> list[Tensor]:
         """As the exchange has it."""
-        return self._try(lambda: self._exchange.all_gather(x), lambda: [torch.zeros_like(x)] * self.members)
+        return self._try(
+            lambda: self._exchange.all_gather(x),
+            lambda: [torch.zeros_like(x)] * self.members,
+            (self.members - 1) * x.nbytes,
+        )
 
-    def _try(self, work: Callable[[], Result], instead: Callable[[], Result]) -> Result:
+    def _try(self, work: Callable[[], Result], instead: Callable[[], Result], sent: int) -> Result:
+        before = self._counter.bytes if self._counter else 0
         if self.failure is None:
             try:
                 return work()
             except RuntimeError as error:
                 self.failure = error
+            finally:
+                if self._counter:
+                    self._counter.bytes = before + sent
         return instead()
 
 
@@ -149,33 +194,66 @@ def _live(config: dict[str, Any], folder: StageFolder) -> None:
     place = part("parallel", "mesh").make_place(layout)
     trainee = GroupTrainee(load_task(config["task"], config["run"], config["kwargs"]), place)
     status = Status(folder, config["replica"])
-    found, status.refused = newest(folder)
+    found = _newest(trainee, folder, status)
     if found:
-        trainee.restore_whole(*found)
+        trainee.restore(*found)
+        del found
+    pace = Pace(StepLog(folder, config["replica"]), trainee.task.how.precision, layout.workers)  # type: ignore[attr-defined]
     manager, group = elastic.join(trainee, config, store, worker, layout.workers)
-    checkpoints = Checkpoints(folder, config["keep"], config["keep_every"])
+    life = str(_said_by_first(uuid.uuid4().hex[:12]))
+    checkpoints = PartCheckpoints(
+        folder, config["keep"], config["keep_every"], trainee.boxed, life, worker, layout.workers
+    )
     try:
         while not trainee.done:
-            members, before = status.members, trainee.step
+            members, before, measured = status.members, trainee.step, trainee.measured
             trainee.look(folder)
             _step(trainee, manager, group, status)
             if status.members < members and _agreed(trainee, folder.done("model/manifest.json")):
                 return  # fell behind while the others finished
-            due = trainee.step % config["checkpoint_every"] == 0 and not trainee.done and trainee.step > before
-            if due and manager.participating_rank() == 0:
-                whole = trainee.whole()
-                if worker == 0:
-                    checkpoints.save(trainee.step, whole, trainee.facts())
+            if trainee.measured is not measured:
+                _leave(trainee, folder, config["replica"])
+            if trainee.step == before:
+                continue
+            first = manager.participating_rank() == 0
+            if first and trainee.step % config["checkpoint_every"] == 0 and not trainee.done:
+                checkpoints.save(trainee.step, trainee.state(), trainee.facts())
             if worker == 0:
+                elastic.mark(pace, trainee, status.members, first, checkpoints.stalled)
                 elastic.tell(trainee, status)
+        _leave(trainee, folder, config["replica"])
         checkpoints.join()
+        dist.barrier()  # everyone's parts stand
+        checkpoints.finish()
         if manager.participating_rank() in (0, None) or not _agreed(trainee, folder.done("model/manifest.json")):
             _write_model(trainee, folder)
         if worker == 0:
             elastic.tell(trainee, status, force=True)
         dist.barrier()  # worker 0 holds the store
     finally:
+        checkpoints.end()
         manager.shutdown(wait=False)
+        pace.write()
+
+
+def _newest(trainee: GroupTrainee, folder: StageFolder, status: Status) -> State | None:
+    """This worker's parts of the newest checkpoint that all workers could read; none ever holds more than one whole
+    tensor. Which ones stand is the first worker's word, as they come and go meanwhile. A collective."""
+    for piece in reversed(_said_by_first(manifests(folder))):
+        found, refused = read(folder, piece, trainee.cut)
+        reasons = [""] * dist.get_world_size()
+        dist.all_gather_object(reasons, refused)
+        if not any(reasons):
+            return found
+        status.refused.append(next(filter(None, reasons)))
+    return None
+
+
+def _leave(trainee: GroupTrainee, folder: StageFolder, replica: int) -> None:
+    """Leave what this worker measured of itself beside the result: bytes sent in a step, most resident memory."""
+    said = {**trainee.measured, "worker": dist.get_rank(), "memory": peak_bytes()}
+    key = folder.key(f"{WORKERS}/{replica}-{dist.get_rank()}.json")
+    folder.storage.put(key, json.dumps(said).encode())
 
 
 def _step(trainee: GroupTrainee, manager: "Manager", group: "ProcessGroupGloo", status: Status) -> None:
@@ -203,10 +281,9 @@ def _step(trainee: GroupTrainee, manager: "Manager", group: "ProcessGroupGloo", 
 
 
 def _write_model(trainee: GroupTrainee, folder: StageFolder) -> None:
-    whole = trainee.whole()
+    weights = trainee.weights()
     if dist.get_rank() == 0:
         folder.write_jsonl("metrics/steps.jsonl", trainee.history)
-        weights = {key.removeprefix("model."): t for key, t in whole.items() if key.startswith("model.")}
         checkpoint.save(folder.write_bytes, "model", weights, trainee.task.facts())
 
 
@@ -251,6 +328,13 @@ def _found(driver: "TCPStore", key: str) -> "TCPStore":
             pass
         time.sleep(0.2)
     os._exit(1)
+
+
+def _said_by_first(value: Any) -> Any:
+    """Worker 0's value. A collective."""
+    said = [value]
+    dist.broadcast_object_list(said, 0)
+    return said[0]
 
 
 def _any(trainee: GroupTrainee, flag: bool) -> bool:

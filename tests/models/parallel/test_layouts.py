@@ -4,22 +4,28 @@ Sums of floats are added up in another order under a layout, so it agrees to a t
 20 steps, which is what float32 leaves of some thousand additions.
 """
 
+import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+import torch.distributed as dist
+from torch import Tensor
 
 from models import checkpoint
 from models.config import GPTConfig
 from models.gpt import GPT, init_weights
 from models.layout_config import Layout
+from models.parallel.measure import Sent
 from models.parallel.mesh import make_place
 from models.parallel.objective import Objective
-from models.parallel.run import build
-from models.parallel.state import cut, gather, own, take
+from models.parallel.run import Replica, build
+from models.parallel.state import boxed, cut, cut_one, gather, own, take
 from models.parallel.step import LayoutStep, Pair
-from tests.models.parallel.fakes import OPTIM, RATE, SEED, SHARDS, made, one_process, shape, steps, together
+from models.step import LocalExchange
+from tests.models.parallel.fakes import OPTIM, RATE, SEED, SHARDS, batch, made, one_process, shape, steps, together
 
 STEPS, TOLERANCE = 20, 2e-5
 
@@ -44,12 +50,47 @@ PRODUCTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "pipeline x expert": ({"experts": {"count": 4}}, {"pipeline": 2, "expert": 2, "micro_batches": 2}),
 }  # fmt: skip
 
+COUNTED = {"fsdp": 1, "tensor": 1, "pipeline": 2}  # axis: passes
 
-def trained(config: GPTConfig, layout: Layout) -> Any:
-    """(first state, facts of the steps, last state)."""
+
+def trained(config: GPTConfig, layout: Layout, folder: str) -> Any:
+    """(first state, facts of the steps, last state, whether a checkpoint in parts holds it and gives parts back)."""
     replica, step = made(config, layout)
     first = gather(replica, own(replica))
-    return first, steps(step, STEPS), gather(replica, own(replica, step.optimizer))
+    facts, mine = steps(step, STEPS), own(replica, step.optimizer)
+    last = gather(replica, mine)
+    mine |= {f"ring.3.{key}": tensor for key, tensor in mine.items()}  # as a guard keeps a state
+    write_parts(replica, mine, folder, "state")
+    held: dict[str, Tensor] = {}
+    whole, _ = checkpoint.load(reader(folder), "state", lambda key, tensor: held.setdefault(key, tensor))
+    same = dist.get_rank() != 0 or checkpoint.digest(whole) == checkpoint.digest(
+        last | {f"ring.3.{key}": tensor for key, tensor in last.items()}
+    )
+    back, _ = checkpoint.load(reader(folder), "state", lambda key, tensor: cut_one(replica, key, tensor))
+    full = {key: tensor for key, tensor in mine.items() if tensor.numel()}
+    same = same and all(back[key].equal(tensor) for key, tensor in full.items())
+    all_same: list[bool] = [False] * layout.workers
+    dist.all_gather_object(all_same, same)
+    return first, facts, last, all_same
+
+
+def counted(layout: Layout) -> bool:
+    """Whether this worker's part of a step has the same bits while what it sends is counted."""
+    _, step = made(shape(), layout)
+    plain = step.gradient(partial(batch, 0), LocalExchange())
+    with Sent() as sent:
+        again = step.gradient(partial(batch, 0), LocalExchange())
+    assert sent.bytes > 0
+    return plain.equal(again)
+
+
+def write_parts(replica: Replica, mine: dict[str, Tensor], folder: str, name: str) -> None:
+    """Each worker its own, and the first the manifest, in a folder that is theirs alone."""
+    said: list[Any] = [None] * dist.get_world_size()
+    dist.all_gather_object(said, json.dumps(checkpoint.save_parts(writer(folder), name, boxed(replica, mine))))
+    if dist.get_rank() == 0:
+        checkpoint.commit(writer(folder), name, [entry for text in said for entry in json.loads(text)], {})
+    dist.barrier()
 
 
 def rounded(layout: Layout, precision: str, recompute: bool) -> list[float]:
@@ -60,7 +101,7 @@ def rounded(layout: Layout, precision: str, recompute: bool) -> list[float]:
     return [facts.loss for facts in steps(step, 5)]
 
 
-def resharded(folder: str) -> Any:
+def resharded(folder: str, in_parts: bool) -> Any:
     """Two steps under FSDP, a checkpoint, two under tensor, a checkpoint, two under a pipeline, a checkpoint."""
     config, facts = shape(), []
     layouts = (Layout(fsdp=2), Layout(tensor=2), Layout(pipeline=2, micro_batches=2))
@@ -70,10 +111,14 @@ def resharded(folder: str) -> Any:
             tensors, _ = checkpoint.load(reader(folder), str(number))
             take(replica, step.optimizer, cut(replica, tensors))
         facts += steps(step, 2, first=2 * number)
-        whole = gather(replica, own(replica, step.optimizer))
-        if torch.distributed.get_rank() == 0:
+        mine = own(replica, step.optimizer)
+        if in_parts:
+            write_parts(replica, mine, folder, str(number + 1))
+            continue
+        whole = gather(replica, mine)
+        if dist.get_rank() == 0:
             checkpoint.save(writer(folder), str(number + 1), whole, {})
-        torch.distributed.barrier()
+        dist.barrier()
     return facts
 
 
@@ -81,7 +126,9 @@ def writer(folder: str) -> Any:
     def put(key: str, data: bytes) -> None:
         path = Path(folder, key)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        partial = path.with_suffix(f".{dist.get_rank()}")
+        partial.write_bytes(data)
+        partial.replace(path)
 
     return put
 
@@ -90,8 +137,11 @@ def reader(folder: str) -> Any:
     return lambda key: Path(folder, key).read_bytes()
 
 
-def jobs(cases: dict[str, tuple[dict[str, Any], dict[str, Any]]]) -> dict[str, Any]:
-    return {name: (trained, (shape(**about), Layout(**layout))) for name, (about, layout) in cases.items()}
+def jobs(cases: dict[str, tuple[dict[str, Any], dict[str, Any]]], folder: Path) -> dict[str, Any]:
+    return {
+        name: (trained, (shape(**about), Layout(**layout), str(folder / name)))
+        for name, (about, layout) in cases.items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +153,14 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         own.mkdir()
         more: dict[str, Any] = {}
         if workers == 2:
-            more["resharded"] = (resharded, (str(folder),))
+            more["resharded"] = (resharded, (str(folder / "whole"), False))
+            more["resharded in parts"] = (resharded, (str(folder / "parts"), True))
+            for axis, passes in COUNTED.items():
+                more[f"counted {axis}"] = (counted, (Layout(**{axis: 2}, micro_batches=passes),))
             for axis in ("expert", "tensor"):
                 for how in (("fp32", False), ("fp32", True), ("bf16", False)):
                     more[f"{axis} {how}"] = (rounded, (Layout(**{axis: 2}), *how))
-        made |= together(workers, jobs(cases) | more, own)
+        made |= together(workers, jobs(cases, folder) | more, own)
     made["folder"] = str(folder)
     return made
 
@@ -127,7 +180,7 @@ def test_the_loss_of_twenty_steps_is_that_of_one_process(found: dict[str, Any], 
     about, given = (CASES | PRODUCTS)[name]
     layout = Layout(**given)
     alone = one_process(shape(**about), layout.data * layout.micro_batches)
-    expected, (_, facts, last) = steps(alone, STEPS), found[name]
+    expected, (_, facts, last, _) = steps(alone, STEPS), found[name]
     assert expected[-1].loss < expected[0].loss
     for ours, theirs in zip(facts, expected, strict=True):
         assert ours.loss == pytest.approx(theirs.loss, rel=TOLERANCE)
@@ -146,9 +199,33 @@ def test_recomputation_has_the_same_bits_and_bf16_nearly_the_same_loss(found: di
     assert half == pytest.approx(plain, rel=5e-3)
 
 
+@pytest.mark.parametrize("axis", COUNTED)
+def test_counting_what_is_sent_changes_no_bit(found: dict[str, Any], axis: str) -> None:
+    assert found[f"counted {axis}"] is True
+
+
+@pytest.mark.parametrize("name", [*CASES, *PRODUCTS])
+def test_a_checkpoint_in_parts_is_what_is_gathered_and_gives_each_worker_its_parts(
+    found: dict[str, Any], name: str
+) -> None:
+    assert found[name][3] == [True] * Layout(**(CASES | PRODUCTS)[name][1]).workers
+
+
+def test_checkpoints_in_parts_and_whole_go_the_same_way(found: dict[str, Any]) -> None:
+    assert found["resharded in parts"] == found["resharded"]
+    whole, parts = (checkpoint.load(reader(f"{found['folder']}/{how}"), "3")[0] for how in ("whole", "parts"))
+    assert checkpoint.digest(parts) == checkpoint.digest(whole)
+    manifest = json.loads(Path(found["folder"], "parts", "3", "manifest.json").read_text())
+    kinds = {entry["name"]: "parts" in entry for entry in manifest["tensors"]}
+    assert not any(in_parts for name, in_parts in kinds.items() if name.startswith("optim.step"))
+    for number in "12":
+        manifest = json.loads(Path(found["folder"], "parts", number, "manifest.json").read_text())
+        assert any("parts" in entry for entry in manifest["tensors"])
+
+
 def test_a_checkpoint_goes_from_layout_to_layout_to_one_process(found: dict[str, Any]) -> None:
     alone, calm = one_process(shape()), one_process(shape())
-    tensors, _ = checkpoint.load(reader(found["folder"]), "3")
+    tensors, _ = checkpoint.load(reader(found["folder"] + "/parts"), "3")
     assert float(tensors["optim.step.norm.weight"]) == 6
     alone.model.load_state_dict({key[6:]: t for key, t in tensors.items() if key.startswith("model.")})
     for name, weight in alone.model.named_parameters():

@@ -64,6 +64,25 @@ def test_a_step_lasts_from_the_end_of_the_one_before(tmp_path: Path, monkeypatch
     assert "mfu" not in last and last["memory_bytes"] > 1 << 20
 
 
+def test_the_flops_of_a_replica_are_shared_by_its_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = iter([0.0, 2.0])
+    monkeypatch.setattr(pace, "gemm_peak", lambda precision: 100.0)
+    monkeypatch.setattr(pace.time, "perf_counter", lambda: next(now))
+    where = folder(tmp_path)
+    measured = Pace(StepLog(where, 0), workers=4)
+    measured.mark({"step": 0}, 2, True, 800.0, {})
+    measured.write()
+    assert steplog.read(where)[0]["mfu"] == 800.0 / 2.0 / 2 / 4 / 100.0
+
+
+def test_the_most_memory_stays_when_it_is_given_back() -> None:
+    least = pace.memory_bytes() + (60 << 20)
+    block = bytearray(b"x") * (64 << 20)
+    assert pace.peak_bytes() > 0.97 * least  # the system counts it loosely
+    del block
+    assert pace.peak_bytes() > 0.97 * least
+
+
 def test_the_peak_is_at_least_what_one_product_reaches() -> None:
     torch.set_num_threads(1)
     assert 1e9 < pace.gemm_peak() < 1e13

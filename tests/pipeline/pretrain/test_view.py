@@ -58,6 +58,24 @@ def test_pace_is_told_in_tokens_a_second_utilisation_and_waits(tmp_path: Path) -
     assert told["most memory of the first replica"] == "1 GiB"
 
 
+def test_workers_are_told_beside_the_plan(tmp_path: Path) -> None:
+    folder = finished(tmp_path, [line(0), line(1)])
+    measured = {(0, 0): (3 << 20, 2048.0), (0, 1): (1 << 20, 1024.0), (1, 0): (2 << 20, 4096.0)}
+    for (replica, worker), (memory, sent) in measured.items():
+        said = {"worker": worker, "memory": memory, "sent": sent, "tokens": 64}
+        folder.storage.put(folder.key(f"timing/workers/{replica}-{worker}.json"), json.dumps(said).encode())
+    unmeasured = json.dumps({"worker": 2, "memory": 1 << 20}).encode()
+    folder.storage.put(folder.key("timing/workers/0-2.json"), unmeasured)
+    assert rows(drawn(folder), "Workers of a replica")[0] == ["0", None, "3 MiB", None, "4 KiB"]
+    plan = {"workers": {"0": {"memory": 4 << 20, "sent a step": 1024}}}
+    folder.storage.put("plan.json", json.dumps(plan).encode())
+    assert rows(drawn(folder), "Workers of a replica") == [
+        ["0", "4 MiB", "3 MiB", "1 KiB", "4 KiB"],
+        ["1", None, "1 MiB", None, "1 KiB"],
+        ["2", None, "1 MiB", None, None],
+    ]
+
+
 def test_spikes_and_swaps_are_told(tmp_path: Path) -> None:
     guard = {"cause": "loss", "z": 9.1, "action": "rollback", "batches": 20, "factor": 1.0, "to": 40}
     swap = {"name": "recipe/0", "at": 3, "set": {"optim.kind": "lion"}, "position": 3, "warmup": 0}

@@ -5,6 +5,7 @@ import sys
 import pytest
 
 from models.schedule import whole_plan
+from pipeline.pretrain import guard
 from pipeline.recipes import load
 from pipeline.stages import NAMES
 from pipeline.views import costs
@@ -53,6 +54,51 @@ def test_more_replicas_take_more_memory_and_change_no_flops() -> None:
     assert four.flops == two.flops
     assert four.peaks["pretrain"] > two.peaks["pretrain"]
     assert two.memory_bytes == max(two.peaks.values())
+
+
+def memory(*sets: str) -> dict[str, float]:
+    return costs.replica_memory(load("tiny", ["pretrain.logical_shards=2", "pretrain.batch=[[0.0, 16]]", *sets]))
+
+
+def test_a_replica_keeps_less_in_micro_batches_and_where_it_computes_again() -> None:
+    off = "search.enabled=false"
+    whole, cut = memory(off), memory(off, "pretrain.micro_batch=2")
+    assert whole["activations"] == 4 * cut["activations"] and whole["logits"] == 4 * cut["logits"]
+    assert memory(off, "pretrain.micro_batch=16") == whole  # a shard has eight
+    assert memory(off, "pretrain.micro_batch=auto")["activations"] == whole["activations"] / 8
+    again = memory(off, "pretrain.recompute=true")
+    layers = load("tiny", []).model.layers
+    assert whole["activations"] / layers < again["activations"] < whole["activations"]
+    assert {k: v for k, v in again.items() if k != "activations"} == {
+        k: v for k, v in whole.items() if k != "activations"
+    }
+
+
+def test_checkpoints_and_rollbacks_take_copies_of_the_state() -> None:
+    calm, ring = memory(), memory("pretrain.guard.policy=rollback")
+    state = calm["weights"] + calm["optimizer"]
+    assert calm["checkpoint copy"] == state and "guard's states" not in calm
+    assert ring["guard's states"] == 2 * state
+    assert ring["checkpoint copy"] == 3 * state  # a checkpoint has the guard's states too
+    assert costs.GUARD_STATES == guard.KEPT_STATES
+
+
+def test_a_plan_tells_what_each_worker_holds_and_sends(capsys: pytest.CaptureFixture[str]) -> None:
+    sets = ["optim.kind=adamw", "pretrain.layout={replicas=2,fsdp=2,tensor=2}"]
+    plan = make_plan(load("tiny", sets), 1e10)
+    assert [*plan.workers] == ["0", "1", "2", "3"]
+    for sizes in plan.workers.values():
+        parts = {name: size for name, size in sizes.items() if name not in ("memory", "sent a step")}
+        assert sizes["memory"] == sum(parts.values()) and sizes["sent a step"] > 0
+        assert sizes["checkpoint copy"] == sizes["weights"] + sizes["moments"]
+    more = make_plan(load("tiny", [*sets, "pretrain.guard.policy=rollback"]), 1e10).workers["0"]
+    assert more["memory"] - plan.workers["0"]["memory"] == 4 * more["checkpoint copy"] / 3
+    less = make_plan(load("tiny", [*sets, "pretrain.recompute=true"]), 1e10).workers["0"]
+    assert less["activations"] < plan.workers["0"]["activations"]
+    print_plan(plan)
+    shown = capsys.readouterr().out
+    assert "Workers of a replica" in shown
+    assert max(len(line) for line in shown.splitlines()) <= 80
 
 
 def test_an_unmeasured_rate_is_said_to_be_one() -> None:

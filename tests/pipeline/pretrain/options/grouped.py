@@ -56,6 +56,9 @@ class Task:
     def tokens(self, step: int) -> int:
         return step * self.shards * ROWS * 16
 
+    def flops(self, step: int) -> float:
+        return 1e6
+
     def facts(self) -> dict[str, Any]:
         return {"kind": "gpt", "config": self.model_config.model_dump()}
 
