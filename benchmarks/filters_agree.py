@@ -42,7 +42,6 @@ THEIRS: dict[str, dict[str, Any]] = {
 }
 OURS = RulesConfig()
 ALIGNED = RulesConfig.model_validate(THEIRS)
-STOPS = gopher_quality.hashes_of(OURS.gopher_quality.stop_words)
 _PARAGRAPHS = re.compile(r"\n(?:[ \t]*\n)+")
 
 Texts = list[str]
@@ -121,9 +120,8 @@ def verdict(family: str, text: str, rules: RulesConfig, **seen: Any) -> tuple[st
     config: Any = getattr(rules, family)
     if family == "c4":
         return c4.judge(Row(id="", source="", text=text, meta=""), config).broken
-    if family == "gopher_quality":
-        return gopher_quality.broken(one, config, STOPS)
-    return (gopher_repetition if family == "gopher_repetition" else fineweb).broken(one, config)
+    module = {"gopher_quality": gopher_quality, "gopher_repetition": gopher_repetition, "fineweb": fineweb}[family]
+    return module.broken(one, config)
 
 
 def causes(family: str, text: str, rules: RulesConfig, tokens: list[str], peer: "Peer") -> Iterator[tuple[str, bool]]:

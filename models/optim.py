@@ -59,11 +59,6 @@ def _init_scales(model: nn.Module, name: str, weight: nn.Parameter, power: float
     return rate ** (power or 1.0), decay ** (power or 1.0), eps
 
 
-def make_adamw(model: nn.Module, config: OptimConfig) -> torch.optim.Optimizer:
-    """AdamW, whatever the config's kind."""
-    return make_optimizer(model, config.model_copy(update={"kind": "adamw"}))
-
-
 def set_lr(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Set every group's learning rate to its scale x lr: the schedule's, whatever a loaded optimiser state says."""
     for group in optimizer.param_groups:

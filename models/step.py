@@ -89,9 +89,9 @@ class ExactStep(Generic[Batch]):
     """Forward, backward, exact sum and update.
 
     `loss(model, batch)` returns (sum, weight) of one logical shard, or (sum, weight, shown) where the sum that is
-    descended holds more than the loss that is shown (z-loss, balance of experts). `parts` cuts a shard into the
-    micro-batches whose gradients are added in order. Without `training` the model stays in evaluation mode: no dropout,
-    and what it gives is what a rollout saw.
+    descended holds more than the loss that is shown (z-loss, label smoothing); balance losses of experts are added
+    here. `parts` cuts a shard into the micro-batches whose gradients are added in order. Without `training` the model
+    stays in evaluation mode: no dropout, and what it gives is what a rollout saw.
     """
 
     def __init__(

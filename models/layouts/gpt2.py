@@ -29,10 +29,10 @@ WANTED: dict[str, tuple[Any, ...]] = {
 FIXED = {"scale_attn_weights": True, "scale_attn_by_inverse_layer_idx": False, "add_cross_attention": False}
 
 
-def reasons(config: GPTConfig) -> list[str]:
+def reasons(config: GPTConfig, wanted: dict[str, tuple[Any, ...]] = WANTED) -> list[str]:
     """Why a shape is none of this family; empty where it is one."""
     shared = config.key_heads != config.heads
-    return unmet(config, WANTED) + ([f"kv_heads is {config.kv_heads}, and it has one for each head"] if shared else [])
+    return unmet(config, wanted) + ([f"kv_heads is {config.kv_heads}, and it has one for each head"] if shared else [])
 
 
 def config_json(config: GPTConfig) -> dict[str, Any]:

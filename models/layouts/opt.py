@@ -5,7 +5,7 @@ from typing import Any
 
 from models.config import GPTConfig
 from models.layouts import gpt2
-from models.layouts.llama import outer_pieces, unmet
+from models.layouts.llama import outer_pieces
 from models.layouts.pieces import Piece, beyond, refused, rows, said
 
 PREFIX = "model."  # of all but the head
@@ -25,8 +25,7 @@ UNREAD = 2  # rows of the positions
 
 def reasons(config: GPTConfig) -> list[str]:
     """Why a shape is none of this family; empty where it is one."""
-    shared = config.key_heads != config.heads
-    return unmet(config, WANTED) + ([f"kv_heads is {config.kv_heads}, and it has one for each head"] if shared else [])
+    return gpt2.reasons(config, WANTED)
 
 
 def config_json(config: GPTConfig) -> dict[str, Any]:

@@ -36,8 +36,7 @@ class Wire:
 
     def leave(self, x: Tensor) -> Tensor:
         """The sum of the workers' parts of what goes to the stream."""
-        out: Tensor = (_Scatter if self.sequence else _Sum).apply(x, self)  # type: ignore[no-untyped-call]
-        return out
+        return self._cut(x, True) if self.sequence else self.sum(x)
 
     def copy(self, x: Tensor) -> Tensor:
         """x itself, whose gradient is the sum of the workers' parts; any shape."""
@@ -51,12 +50,15 @@ class Wire:
 
     def narrow(self, x: Tensor) -> Tensor:
         """This worker's places of a stream that all have."""
-        out: Tensor = _Narrow.apply(x, self) if self.sequence else x  # type: ignore[no-untyped-call]
-        return out
+        return self._cut(x, False) if self.sequence else x
 
     def widen(self, x: Tensor) -> Tensor:
         """All places of a stream; every worker gives back the whole of its gradient."""
         out: Tensor = _Gather.apply(x, self, False) if self.sequence else x  # type: ignore[no-untyped-call]
+        return out
+
+    def _cut(self, x: Tensor, partial: bool) -> Tensor:
+        out: Tensor = _Cut.apply(x, self, partial)  # type: ignore[no-untyped-call]
         return out
 
     # without gradients
@@ -116,26 +118,17 @@ class _Gather(torch.autograd.Function):
         return (ctx.wire.scattered(grad) if ctx.partial else ctx.wire.own(grad)), None, None
 
 
-class _Scatter(torch.autograd.Function):
+class _Cut(torch.autograd.Function):
+    """This worker's places, of the workers' sum where each has a part."""
+
     @staticmethod
-    def forward(ctx: Any, x: Tensor, wire: Wire) -> Tensor:
+    def forward(ctx: Any, x: Tensor, wire: Wire, partial: bool) -> Tensor:
         ctx.wire = wire
-        return wire.scattered(x)
+        return wire.scattered(x) if partial else wire.own(x)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.wire.gathered(grad), None
-
-
-class _Narrow(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, x: Tensor, wire: Wire) -> Tensor:
-        ctx.wire = wire
-        return wire.own(x)
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
-        return ctx.wire.gathered(grad), None
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
+        return ctx.wire.gathered(grad), None, None
 
 
 class Row(nn.Module):

@@ -1,5 +1,6 @@
 """GPT-2 in its four sizes (Radford 2019, "Language models are unsupervised multitask learners", Table 2)."""
 
+from collections.abc import Mapping
 from typing import Any
 
 CARD = """GPT-2: learned positions, LayerNorm before each branch, GELU (tanh form), biases, tied embeddings, 1024
@@ -19,23 +20,23 @@ _SIZES = {
 
 def shapes() -> dict[str, dict[str, Any]]:
     """GPTConfig values by name."""
+    return shaped(_SIZES, context=1024, dropout=0.1, attention_dropout=0.1)
+
+
+def shaped(sizes: Mapping[str, tuple[Any, ...]], **own: Any) -> dict[str, dict[str, Any]]:
+    """GPTConfig values of sizes that begin with (layers, width, heads); ``own`` is what a family of this form has
+    besides, or otherwise."""
+    form = {
+        "vocab_size": 50257,
+        "positions": "learned",
+        "norm": "layer",
+        "activation": "gelu_tanh",
+        "bias": True,
+        "init": "gpt2",
+    }
     return {
-        name: {
-            "vocab_size": 50257,
-            "context": 1024,
-            "layers": layers,
-            "width": width,
-            "heads": heads,
-            "hidden": 4 * width,
-            "positions": "learned",
-            "norm": "layer",
-            "activation": "gelu_tanh",
-            "bias": True,
-            "dropout": 0.1,
-            "attention_dropout": 0.1,
-            "init": "gpt2",
-        }
-        for name, (layers, width, heads, _) in _SIZES.items()
+        name: form | {"layers": layers, "width": width, "heads": heads, "hidden": 4 * width} | own
+        for name, (layers, width, heads, *_) in sizes.items()
     }
 
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models.presets import gpt2
+
 CARD = """GPT-3: GPT-2's layers at 2048 tokens of context, 300 billion tokens for each of the eight sizes.
 Published: Adam with betas 0.9 and 0.95, decay 0.1, clipping at 1, cosine to 10 % over 260 billion tokens, warmup
 over 375 million, batches that grow from 32 thousand tokens over the first 4 to 12 billion, as the size asks.
@@ -27,22 +29,7 @@ _FIRST = 16  # sequences: 32,768 tokens
 
 def shapes() -> dict[str, dict[str, Any]]:
     """GPTConfig values by name."""
-    return {
-        name: {
-            "vocab_size": 50257,
-            "context": 2048,
-            "layers": layers,
-            "width": width,
-            "heads": heads,
-            "hidden": 4 * width,
-            "positions": "learned",
-            "norm": "layer",
-            "activation": "gelu_tanh",
-            "bias": True,
-            "init": "gpt2",
-        }
-        for name, (layers, width, heads, *_) in _SIZES.items()
-    }
+    return gpt2.shaped(_SIZES, context=2048)
 
 
 def training(name: str) -> dict[str, Any]:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models.presets import gpt2
+
 CARD = """OPT: GPT-3's shapes, trained again in the open. What it changed against GPT-3:
 activation ReLU in place of GELU; batches of one size from the first step to the last (0.5 to 4 million tokens; 2
 million at 175B, where GPT-3 had 3.2), no ramp; a straight line down to 10 % in place of the cosine; at 175B twice
@@ -30,25 +32,8 @@ _TOKENS = 300_000_000_000
 
 def shapes() -> dict[str, dict[str, Any]]:
     """GPTConfig values by name. The vocabulary is GPT-2's, with its own special tokens, filled up to 50,272."""
-    return {
-        name: {
-            "vocab_size": 50272,
-            "context": 2048,
-            "layers": layers,
-            "width": width,
-            "heads": heads,
-            "hidden": 4 * width,
-            "positions": "learned",
-            "norm": "layer",
-            "activation": "relu",
-            "bias": True,
-            "dropout": 0.1,
-            "attention_dropout": 0.1,
-            "init": "gpt2",
-            "init_std": 0.006,
-        }
-        for name, (layers, width, heads, *_) in _SIZES.items()
-    }
+    own = {"vocab_size": 50272, "activation": "relu", "init_std": 0.006}
+    return gpt2.shaped(_SIZES, context=2048, dropout=0.1, attention_dropout=0.1, **own)
 
 
 def training(name: str) -> dict[str, Any]:

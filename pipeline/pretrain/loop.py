@@ -20,7 +20,6 @@ from models.optim_config import OptimConfig
 from models.schedule import lr_at
 from models.step import ExactStep, LocalExchange, StepFacts
 from models.swap import carry
-from pipeline.pretrain import checkpoints
 from pipeline.pretrain.course import Course
 from pipeline.pretrain.guard import OFF, Ring, judge
 from pipeline.pretrain.guard_config import GuardConfig
@@ -223,18 +222,6 @@ class Trainee:
     def _load(self, tensors: dict[str, Tensor]) -> None:
         self.model.load_state_dict({k[len("model.") :]: v for k, v in tensors.items() if k.startswith("model.")})
         set_moments(self.model, self.optimizer, "optim", tensors)
-
-    def save(self, folder: StageFolder) -> None:
-        """Write a checkpoint at once, and take away all but the newest two."""
-        checkpoint.save(folder.write_bytes, f"{checkpoints.TOP}/{self.step:07d}", self.state(), self.facts())
-        checkpoints.drop_old(folder, 2)
-
-    def resume(self, folder: StageFolder) -> list[str]:
-        """Load the newest checkpoint that is whole; the reasons why newer ones were passed over come back."""
-        found, refused = checkpoints.newest(folder)
-        if found:
-            self.restore(*found)
-        return refused
 
     def write_model(self, folder: StageFolder) -> None:
         """The stage's result: weights with their facts, and one line for each step."""

@@ -13,7 +13,6 @@ from models.config import GPTConfig
 from models.gpt import GPT
 from models.init import init_weights
 from models.losses import linear_cross_entropy
-from models.parts import part
 from pipeline.pretrain.config import PretrainConfig
 
 
@@ -43,19 +42,12 @@ def prepare(model: GPT, how: PretrainConfig) -> None:
 
 def loss(model: nn.Module, inputs_BT: Tensor, targets_BT: Tensor, how: PretrainConfig) -> tuple[Tensor, ...]:
     """(sum, weight): cross-entropy in nats and counted tokens. In training (descended sum, weight, shown sum) where
-    z-loss, label smoothing or experts add to what is descended."""
+    z-loss or label smoothing add to what is descended; what experts add is added by the step, for every stage alike."""
     assert isinstance(model, GPT)
     with precision(inputs_BT.device, how):
         hidden_BTD = model.hidden(inputs_BT)
-    said = head_loss(model, hidden_BTD, targets_BT, how)
-    aux = part("mlps", "experts").aux_of(model) if model.training and model.config.experts.count else None
-    return said if aux is None else (said[0] + aux, said[1], said[-1] if len(said) > 2 else said[0])
-
-
-def head_loss(model: GPT, hidden_BTD: Tensor, targets_BT: Tensor, how: PretrainConfig) -> tuple[Tensor, ...]:
-    """The part of `loss` that comes after the last norm."""
     smoothing, z_weight = (how.label_smoothing, how.z_weight) if model.training else (0.0, 0.0)
-    with precision(hidden_BTD.device, how):
+    with precision(inputs_BT.device, how):
         said = linear_cross_entropy(
             hidden_BTD.flatten(0, 1),
             model.head_weight,

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models import checkpoint, ppo
 from models.gpt import GPT
 from models.heads import ScalarModel
-from models.optim import make_adamw
+from models.optim import make_optimizer
 from models.optim_config import OptimConfig
 from models.schedule import lr_at
 from models.step import ExactStep, LocalExchange
@@ -67,7 +67,7 @@ class Learner:
         self.iteration, self.coefficient = 0, self.config.kl.coefficient
 
     def _stepper(self, model: nn.Module, optim: OptimConfig, loss: Any) -> ExactStep[Tensor]:
-        return ExactStep(model, make_adamw(model, optim), loss, 1, optim.clip_norm, training=False)
+        return ExactStep(model, make_optimizer(model, optim), loss, 1, optim.clip_norm, training=False)
 
     def weights(self, iteration: int) -> Weights:
         """The policy as it stands before an iteration. Raises BehindError."""

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from models.checkpoint import digest
 from models.gpt import GPT
 from models.losses import next_token_sum
-from models.optim import make_adamw
+from models.optim import make_optimizer
 from models.step import TAIL, ExactStep, Exchange, LocalExchange, StepFacts
 from tests.models.fakes import in_threads, tiny_model, tiny_optim
 
@@ -27,7 +27,7 @@ def probe(step: int, g: int) -> Tensor | None:
 
 
 def stepper(model: GPT, shards: int, clip_norm: float = 1.0) -> ExactStep[Tensor]:
-    return ExactStep(model, make_adamw(model, tiny_optim()), loss, shards, clip_norm)
+    return ExactStep(model, make_optimizer(model, tiny_optim()), loss, shards, clip_norm)
 
 
 def train(shards: int, exchange: Exchange) -> tuple[str, list[StepFacts]]:

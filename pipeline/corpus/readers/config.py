@@ -17,6 +17,8 @@ PACKAGED: tuple[PackagedKind, ...] = get_args(PackagedKind)
 """Kinds whose files come with a package, so that they need no path."""
 WITH_FIELDS: tuple[FieldKind, ...] = get_args(FieldKind)
 """Kinds whose records have named fields."""
+PAGES: tuple[Kind, ...] = ("html", "warc")
+"""Kinds whose reader turns HTML into text."""
 TAKEN = ("turns", "signals")
 """Facts beside a text that are made here, so that no field can be mapped to them."""
 
@@ -77,6 +79,10 @@ class Source(Config):
         if self.fields != {"text": "text"} and self.kind not in WITH_FIELDS:
             rule = f"a record of kind {self.kind} has no fields"
             raise ConfigError(f"corpus.sources.{self.name}.fields", self.fields, rule, "Leave it out")
+        if self.markup == "html" and self.kind not in PAGES:
+            rule = f"HTML is undone by the readers of {' and '.join(PAGES)}, and by none of kind {self.kind}"
+            remedy = "Take another kind, or entities, which undoes what stands in text alone"
+            raise ConfigError(f"corpus.sources.{self.name}.markup", self.markup, rule, remedy)
         return self
 
     @field_validator("fields")

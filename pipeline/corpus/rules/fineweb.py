@@ -4,13 +4,8 @@ The paper drops at the threshold itself, so the signs are <= and >=. ``max_newli
 released code, and is off.
 """
 
-from pipeline.corpus.config import CorpusConfig
-from pipeline.corpus.families import Family, Learnt, Verdict
-from pipeline.corpus.readers.config import Source
-from pipeline.corpus.rules import seen as seen_text
 from pipeline.corpus.rules.config import FineWebConfig
-from pipeline.corpus.rules.seen import Rule, Seen, first_broken
-from pipeline.rows import Row
+from pipeline.corpus.rules.seen import Published, Rule, Seen
 
 FAMILY = "fineweb"
 ENDS = tuple(".!?‼‽⁇⁈⁉。．｡！？։؟۔।॥።၊။។៕᙮᠃᠉܀܁܂")
@@ -51,18 +46,5 @@ RULES: tuple[Rule[Measured], ...] = (
     Rule(repeated_characters, ">=", "max_repeated_characters"),
     Rule(newlines, ">=", "max_newlines"),
 )
-
-
-def make(config: CorpusConfig, learnt: Learnt) -> Family:
-    """The judge of one document."""
-    rules = config.rules.fineweb
-
-    def judge(row: Row, source: Source) -> Verdict:
-        return Verdict(broken=broken(seen_text.of(row["text"]), rules))
-
-    return judge
-
-
-def broken(seen: Seen, config: FineWebConfig) -> tuple[str, float] | None:
-    """The first rule that a text breaks."""
-    return first_broken(FAMILY, RULES, Measured(seen, config), config)
+_FAMILY = Published(FAMILY, RULES, Measured)
+make, broken = _FAMILY.make, _FAMILY.broken

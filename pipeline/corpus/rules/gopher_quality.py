@@ -4,14 +4,11 @@ A word is one with a letter or a digit (words.py); where ``marks_are_words`` is 
 for each word, though never in the number of words and their length.
 """
 
-from pipeline.corpus.config import CorpusConfig
-from pipeline.corpus.families import Family, Learnt, Verdict
-from pipeline.corpus.readers.config import Source
-from pipeline.corpus.rules import seen as seen_text
+from functools import lru_cache
+
 from pipeline.corpus.rules import words
 from pipeline.corpus.rules.config import GopherQualityConfig
-from pipeline.corpus.rules.seen import Rule, Seen, first_broken
-from pipeline.rows import Row
+from pipeline.corpus.rules.seen import Published, Rule, Seen
 
 FAMILY = "gopher_quality"
 BULLETS = ("•", "‣", "⁃", "◦", "∙", "●", "▪", "-", "*")
@@ -21,8 +18,8 @@ ELLIPSES = ("...", "…")
 class Measured:
     """A text beside the two settings of its measures."""
 
-    def __init__(self, seen: Seen, config: GopherQualityConfig, stop_words: dict[int, str]) -> None:
-        self.seen, self.stop_words = seen, stop_words
+    def __init__(self, seen: Seen, config: GopherQualityConfig) -> None:
+        self.seen, self.stop_words = seen, hashes_of(config.stop_words)
         self.shared_by = max(1, len(seen.tokens if config.marks_are_words else seen.word_lengths))
 
 
@@ -78,25 +75,12 @@ RULES: tuple[Rule[Measured], ...] = (
     Rule(alphabetic, "<", "min_alphabetic"),
     Rule(stop_words, "<", "min_stop_words"),
 )
+_FAMILY = Published(FAMILY, RULES, Measured)
+make, broken = _FAMILY.make, _FAMILY.broken
 
 
-def make(config: CorpusConfig, learnt: Learnt) -> Family:
-    """The judge of one document."""
-    rules = config.rules.gopher_quality
-    stops = hashes_of(rules.stop_words)
-
-    def judge(row: Row, source: Source) -> Verdict:
-        return Verdict(broken=broken(seen_text.of(row["text"]), rules, stops))
-
-    return judge
-
-
+@lru_cache(maxsize=1)
 def hashes_of(stop_words: tuple[str, ...]) -> dict[int, str]:
     """Hash -> stop word, of each word in lower case, with a capital and in capitals."""
     cases = {case: word for word in stop_words for case in (word, word.capitalize(), word.upper())}
     return {words.token_hash(case): word for case, word in cases.items()}
-
-
-def broken(seen: Seen, config: GopherQualityConfig, stop_words: dict[int, str]) -> tuple[str, float] | None:
-    """The first rule that a text breaks."""
-    return first_broken(FAMILY, RULES, Measured(seen, config, stop_words), config)

@@ -10,14 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.corpus.config import CorpusConfig
-from pipeline.corpus.families import Family, Learnt, Verdict
-from pipeline.corpus.readers.config import Source
-from pipeline.corpus.rules import seen as seen_text
 from pipeline.corpus.rules.config import GopherRepetitionConfig
-from pipeline.corpus.rules.seen import Rule, Seen, first_broken
+from pipeline.corpus.rules.seen import Published, Rule, Seen
 from pipeline.corpus.shingles import I64, U64, mix
-from pipeline.rows import Row
 
 FAMILY = "gopher_repetition"
 LONGEST_TOP = 4  # words of the longest n-gram whose most frequent is asked for
@@ -147,16 +142,9 @@ RULES: tuple[Rule[Grams], ...] = (
 )
 
 
-def make(config: CorpusConfig, learnt: Learnt) -> Family:
-    """The judge of one document."""
-    rules = config.rules.gopher_repetition
-
-    def judge(row: Row, source: Source) -> Verdict:
-        return Verdict(broken=broken(seen_text.of(row["text"]), rules))
-
-    return judge
+def _measured(seen: Seen, config: GopherRepetitionConfig) -> Grams:
+    return Grams(seen)
 
 
-def broken(seen: Seen, config: GopherRepetitionConfig) -> tuple[str, float] | None:
-    """The first rule that a text breaks."""
-    return first_broken(FAMILY, RULES, Grams(seen), config)
+_FAMILY = Published(FAMILY, RULES, _measured)
+make, broken = _FAMILY.make, _FAMILY.broken

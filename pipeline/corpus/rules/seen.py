@@ -1,4 +1,4 @@
-"""What rules of several families look at in one text, worked out once; and how a family finds the rule that is broken.
+"""What rules of several families look at in one text, worked out once; and how a family of rules alone is made.
 
 Knows no family. A rule is a measure of a document, a field of its family's config as the threshold, and the sign that
 breaks it.
@@ -7,16 +7,23 @@ breaks it.
 import operator
 import re
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cluster.fields import Config
+from pipeline.corpus.config import CorpusConfig
+from pipeline.corpus.families import Family, Learnt, Verdict
+from pipeline.corpus.readers.config import Source
 from pipeline.corpus.rules import words
+from pipeline.rows import Row
 
+C = TypeVar("C", bound=Config)
 T = TypeVar("T")
+Broken: TypeAlias = tuple[str, float] | None  # (reason, score)
 
 _PARAGRAPHS = re.compile(r"\n(?:[ \t]*\n)+")
 _BROKEN: dict[str, Callable[[float, float], bool]] = {
@@ -35,7 +42,7 @@ class Rule(NamedTuple, Generic[T]):
     field: str
 
 
-def first_broken(family: str, rules: Iterable[Rule[T]], seen: T, config: Config) -> tuple[str, float] | None:
+def first_broken(family: str, rules: Iterable[Rule[T]], seen: T, config: Config) -> Broken:
     """The first rule that is broken, as (reason, score); the reason says family, field, sign and threshold."""
     for measure, sign, field in rules:
         score, threshold = measure(seen), getattr(config, field)
@@ -80,6 +87,28 @@ class Seen:
     def repeated_paragraphs(self) -> tuple[int, int]:
         """Paragraphs that stood there before, and their characters."""
         return _repeated(self.paragraphs)
+
+
+@dataclass(frozen=True)
+class Published(Generic[C, T]):
+    """A family that is rules over a text and nothing else; its config is the one of its name."""
+
+    name: str
+    rules: tuple[Rule[T], ...]
+    measured: Callable[[Seen, C], T]  # what the rules measure
+
+    def broken(self, seen: Seen, config: C) -> Broken:
+        """The first rule that a text breaks."""
+        return first_broken(self.name, self.rules, self.measured(seen, config), config)
+
+    def make(self, config: CorpusConfig, learnt: Learnt) -> Family:
+        """The judge of one document."""
+        own: C = getattr(config.rules, self.name)
+
+        def judge(row: Row, source: Source) -> Verdict:
+            return Verdict(broken=self.broken(of(row["text"]), own))
+
+        return judge
 
 
 @lru_cache(maxsize=1)

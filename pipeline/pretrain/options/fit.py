@@ -110,6 +110,7 @@ def _child() -> None:
 
     from models.optim import make_optimizer
     from models.optim_config import OptimConfig
+    from models.parts import part
     from pipeline.pretrain import objective
 
     asked = json.load(sys.stdin)
@@ -124,7 +125,9 @@ def _child() -> None:
         size = 1
         while True:
             rows = torch.randint(shape.vocab_size, (size, shape.context + 1))
-            objective.loss(model, rows[:, :-1], rows[:, 1:], how)[0].backward()  # type: ignore[no-untyped-call]
+            loss = objective.loss(model, rows[:, :-1], rows[:, 1:], how)[0]
+            aux = part("mlps", "experts").aux_of(model)
+            (loss if aux is None else loss + aux).backward()
             optimizer.step()  # the first makes the moments
             print(size, _peak_bytes(), flush=True)
             if size >= shard:

@@ -18,7 +18,7 @@ from models.config import GPTConfig
 from models.gpt import GPT
 from models.losses import next_token_sum
 from models.mlps.experts import Experts, Stacked, aux_of, routing
-from models.optim import make_adamw
+from models.optim import make_optimizer
 from models.step import ExactStep, Exchange, LocalExchange, Observer, StepFacts
 from tests.models.fakes import in_threads, tiny_config, tiny_model, tiny_optim
 
@@ -292,7 +292,7 @@ def shard(step: int, g: int) -> Tensor:
 
 def train(experts: dict[str, object], shards: int, exchange: Exchange) -> tuple[str, list[StepFacts], Tensor]:
     model = Model(**experts)
-    exact = ExactStep(model, make_adamw(model, tiny_optim()), loss, shards, 1.0)
+    exact = ExactStep(model, make_optimizer(model, tiny_optim()), loss, shards, 1.0)
     facts = [exact.apply(exact.gradient(partial(shard, step), exchange, partial(shard, 77)), 1e-2) for step in range(3)]
     return digest(model.state_dict()), facts, torch.cat([model.experts.load, model.experts.dropped[None]])
 
@@ -375,7 +375,7 @@ def test_a_sparse_model_with_batch_norms_learns_with_the_same_bits_everywhere() 
         experts = {"count": 4, "top_k": 2, "balance": "bias", "capacity": 1.5}
         model = tiny_model(norm="batch", vocab_size=40, experts=experts)
         model.recompute = recompute
-        exact = ExactStep(model, make_adamw(model, tiny_optim()), loss, 4, 1.0)
+        exact = ExactStep(model, make_optimizer(model, tiny_optim()), loss, 4, 1.0)
         told = [exact.apply(exact.gradient(partial(shard, 0), exchange), 1e-2).loss for _ in range(20)]
         assert set(routing(model)) == {"expert_load", "dropped_share"}
         return digest(model.state_dict()), told

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from models.checkpoint import digest
 from models.losses import next_token_sum
 from models.norms.batch import BatchNorm, make
-from models.optim import make_adamw
+from models.optim import make_optimizer
 from models.step import ExactStep, Exchange, LocalExchange, Observer, StepFacts
 from tests.models.fakes import in_threads, tiny_optim
 
@@ -126,7 +126,7 @@ def shard(step: int, g: int) -> Tensor:
 
 def train(shards: int, exchange: Exchange) -> tuple[str, list[StepFacts]]:
     model = Model()
-    exact = ExactStep(model, make_adamw(model, tiny_optim()), loss, shards, 1.0, parts=lambda b: b.split(2))
+    exact = ExactStep(model, make_optimizer(model, tiny_optim()), loss, shards, 1.0, parts=lambda b: b.split(2))
     facts = [exact.apply(exact.gradient(partial(shard, step), exchange, partial(shard, 77)), 1e-2) for step in range(4)]
     assert float(model.norm.steps) == 4
     return digest(model.state_dict()), facts

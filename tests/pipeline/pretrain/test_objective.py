@@ -10,6 +10,7 @@ from torch import Tensor
 
 from cluster.errors import ConfigError
 from models.config import GPTConfig
+from models.losses import IGNORE
 from models.optim import make_optimizer
 from models.optim_config import OptimConfig
 from models.step import ExactStep, LocalExchange
@@ -24,13 +25,16 @@ def batch(rows: int = 8) -> Tensor:
     return torch.randint(0, 64, (rows, 17), generator=torch.Generator().manual_seed(1))
 
 
-def gradient(shape: GPTConfig = SHAPE, micro: int = 0, shards: int = 2, **how: Any) -> Tensor:
-    """The exact step's total over two shards, with dropout's keys those of the shards."""
+def gradient(shape: GPTConfig = SHAPE, micro: int = 0, shards: int = 2, counted: int = 16, **how: Any) -> Tensor:
+    """The exact step's total over two shards, with dropout's keys those of the shards; of a row, the loss of the first
+    `counted` tokens counts."""
     config = PretrainConfig(logical_shards=shards, **how)
     model = objective.build(shape, config, 5)
 
     def loss(model: torch.nn.Module, rows: Tensor) -> tuple[Tensor, ...]:
-        return objective.loss(model, rows[:, :-1], rows[:, 1:], config)
+        targets = rows[:, 1:].clone()
+        targets[:, counted:] = IGNORE
+        return objective.loss(model, rows[:, :-1], targets, config)
 
     parts = (lambda rows: torch.split(rows, micro)) if micro else (lambda rows: (rows,))
     exact = ExactStep(model, make_optimizer(model, OPTIM), loss, shards, 1.0, parts)
@@ -142,3 +146,9 @@ def test_the_losses_of_experts_are_descended_and_not_shown() -> None:
     with_aux, without = gradient(sparse), gradient(quiet)
     assert apart(without, with_aux) > 1e-4
     assert shown(with_aux) == pytest.approx(shown(without), rel=1e-6)
+
+    def of_aux(counted: int) -> Tensor:
+        return (gradient(sparse, counted=counted) - gradient(quiet, counted=counted))[:-4]
+
+    # a mean over tokens, which weighs as the tokens that count: as in fine-tuning and in the layouts
+    torch.testing.assert_close(2 * of_aux(8), of_aux(16), rtol=1e-3, atol=1e-4)

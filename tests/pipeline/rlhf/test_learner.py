@@ -116,6 +116,24 @@ def test_going_on_and_resuming_give_the_same_bits(run: str, experience: list[Exp
     assert state(one) == state(Learner(setup(run)))
 
 
+def test_the_optimiser_is_the_one_that_is_asked_for(run: str, experience: list[Experience], tmp_path: Path) -> None:
+    other = {
+        f: getattr(TINY.ppo, f).model_copy(update={"kind": kind}) for f, kind in (("policy", "sgd"), ("value", "lion"))
+    }
+    asked = setup(run, TINY.model_copy(update={"ppo": TINY.ppo.model_copy(update=other)}))
+    scores = [float(i % 3) for i in range(8)]
+    plain, first, again = Learner(setup(run)), Learner(asked), Learner(asked)
+    folder = StageFolder.open(str(tmp_path), "rlhf", "f")
+    for learner in (plain, first):
+        learner.update(0, experience, scores, keep=False)
+    assert all(not torch.equal(a, b) for a, b in zip(plain.value.parameters(), first.value.parameters(), strict=True))
+    first.save(1, folder, {})
+    again.restore(1, folder)
+    assert state(again) == state(first)
+    kinds = [step.optimizer.param_groups[0]["kind"] for step in (first.policy_step, first.value_step)]
+    assert kinds == ["sgd", "lion"]
+
+
 def test_the_two_newest_checkpoints_stay(run: str, tmp_path: Path) -> None:
     folder = StageFolder.open(str(tmp_path), "rlhf", "f")
     learner = Learner(setup(run))

@@ -23,6 +23,10 @@ def source(**values: Any) -> Source:
         ({"fields": {"text": "text", "A": "x"}}, "fields.*small letters"),
         ({"fields": {"text": ""}}, "fields.*not empty"),
         ({"kind": "html", "fields": {"text": "body"}}, r"s\.fields.*kind html has no fields"),
+        *(
+            ({"kind": kind, "markup": "html"}, rf"s\.markup = 'html': .*none of kind {kind}.*entities")
+            for kind in sorted({*get_args(Kind)} - {"html", "warc"})
+        ),
         ({"rules": ("gopher", "gopher")}, "rules.*once"),
         ({"rules": ("../x",)}, "rules.*name of a family"),
     ],

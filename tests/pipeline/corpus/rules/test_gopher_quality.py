@@ -14,7 +14,7 @@ GOOD = SENTENCE * 4
 
 def broken(text: str, **settings: object) -> tuple[str, float] | None:
     config = GopherQualityConfig.model_validate(settings)
-    return gopher_quality.broken(Seen(text), config, gopher_quality.hashes_of(config.stop_words))
+    return gopher_quality.broken(Seen(text), config)
 
 
 @pytest.mark.parametrize(
