@@ -191,7 +191,8 @@ def open_client(address: str, token_path: str = "") -> "JobSubmissionClient":
     Raises ConnectionError or RuntimeError where it does not answer.
     """
     with environment({"RAY_ADDRESS": None, "RAY_API_SERVER_ADDRESS": None}):  # both would win over the argument
-        from ray.job_submission import JobSubmissionClient
+        with held():
+            from ray.job_submission import JobSubmissionClient
 
         token = Path(token_path).read_text().strip() if token_path else ""
         return JobSubmissionClient(address, headers={"Authorization": f"Bearer {token}"} if token else None)

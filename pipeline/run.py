@@ -130,10 +130,10 @@ def run_journey(config: RunConfig, out: str, terminal: Terminal, until: str | No
     storage = open_storage(out)
     made: list[Made] = []
     with ExitStack() as stack:
+        interrupts = stack.enter_context(counted())
         driver = Driver(config, storage, terminal, stack)
         driver.open()
         stack.callback(_report, str(storage), driver.events)
-        interrupts = stack.enter_context(counted())
         try:
             with held():  # an import of torch that is cut can neither go on nor begin anew
                 importlib.import_module("torch")
@@ -199,10 +199,12 @@ def _clear_other(folder: StageFolder) -> None:
 
 def _same_recipe(storage: LocalStorage, config: RunConfig) -> None:
     if not storage.exists("run.toml"):
-        if any(not key.startswith(OURS) for key in storage.list()):
+        others = any(not key.startswith(OURS) for key in storage.list())
+        if others and not storage.exists("run.toml"):  # asked again, as another driver may have begun meanwhile
             remedy = "Give a new folder, or an empty one"
             raise RunDirError("--out", str(storage), "there are files, but no run of ours", remedy)
-        return
+        if not others:
+            return
     before = read_config(storage).recipe
     if before != config.recipe:
         remedy = f"Give another --out, or run the recipe {before}"

@@ -132,7 +132,8 @@ def test_a_second_driver_is_refused(home: Path) -> None:
         "corpus",
     ]
     first = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    while not list((run / "lease").glob("*.json")) if (run / "lease").exists() else True:
+    while not any('"run_start"' in path.read_text() for path in run.glob("events/*")):
+        assert first.poll() is None
         time.sleep(0.02)
     out = firstlight("run", str(home / "micro.toml"), "--out", str(run))
     assert out.returncode == 2

@@ -19,6 +19,7 @@ from cluster.config import ClusterSpec
 from cluster.connect import open_client
 from cluster.errors import FirstlightError
 from cluster.home import ROOT, cluster_environment, environment, temp_folder, token_file
+from cluster.interrupts import held, ignored
 from cluster.records import HeadRecord, JobRecord
 
 if TYPE_CHECKING:
@@ -66,19 +67,19 @@ def start_head(spec: ClusterSpec) -> tuple[HeadRecord, "subprocess.Popen[bytes]"
     """Start a keeper and wait until its head answers. Raises FirstlightError, with the log, where it does not."""
     log = HeadRecord.folder() / "head.log"
     command = [sys.executable, "-m", "cluster.clouds.local", spec.model_dump_json()]
-    with log.open("wb") as out:
-        keeper = subprocess.Popen(
-            command, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=out, stderr=out, start_new_session=True
-        )
+    none, keeper = subprocess.DEVNULL, None
     deadline = time.monotonic() + START_SECONDS
     try:
+        with log.open("wb") as out, held():  # a keeper that nobody knows would live on
+            keeper = subprocess.Popen(command, cwd=ROOT, stdin=none, stdout=out, stderr=out, start_new_session=True)
         while time.monotonic() < deadline and keeper.poll() is None:
             record = HeadRecord.read()
             if record is not None and record.pid == keeper.pid:
                 return record, keeper
             time.sleep(0.1)
     except BaseException:
-        end_keeper(keeper)
+        if keeper is not None:
+            end_keeper(keeper)
         raise
     end_keeper(keeper)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
@@ -87,9 +88,10 @@ def start_head(spec: ClusterSpec) -> tuple[HeadRecord, "subprocess.Popen[bytes]"
 
 def end_keeper(keeper: "subprocess.Popen[bytes]") -> None:
     """Let a keeper take its head down, and wait for it."""
-    if keeper.poll() is None:
-        keeper.terminate()
-    keeper.wait()
+    with ignored():
+        if keeper.poll() is None:
+            keeper.terminate()
+        keeper.wait()
 
 
 def keep(spec: ClusterSpec) -> None:
