@@ -69,9 +69,11 @@ def largest(peaks: Mapping[int, int], room: int, shard: int) -> int | None:
 
 def reserved(model: GPTConfig, how: PretrainConfig) -> int:
     """Bytes that a replica needs beside what the probe measures: partial sums of the fixed tree, the copy that a
-    checkpoint is written from, the states that a rollback returns to, and its surroundings."""
+    checkpoint is written from, the states that a rollback returns to (of which it holds copies too), and its
+    surroundings."""
     trees = max(1, -(-how.logical_shards // how.replicas)).bit_length()
-    copies = 3 * (1 + (2 if how.guard.rolls_back else 0))  # weights and two moments each
+    kept = 2 if how.guard.rolls_back else 0
+    copies = 3 * (1 + 2 * kept)  # weights and two moments each
     return BESIDE + 4 * model.parameters() * (trees + copies)
 
 
