@@ -43,6 +43,8 @@ def save_parts(put: Callable[[str, bytes], None], name: str, parts: Parts) -> li
         shape, pieces = parts[key]
         said = []
         for box, piece in pieces:
+            if [high - low for low, high in box] != list(piece.shape):
+                raise ValueError(f"tensor {key}: a box {box} cannot hold a piece of shape {list(piece.shape)}")
             data = _bytes(piece)
             said.append({"box": [list(span) for span in box], "sha256": _sha256(data)})
             if said[-1]["sha256"] not in written:

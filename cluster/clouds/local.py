@@ -19,7 +19,7 @@ from cluster.config import ClusterSpec
 from cluster.connect import open_client
 from cluster.errors import FirstlightError
 from cluster.home import ROOT, cluster_environment, environment, temp_folder, token_file
-from cluster.interrupts import held, ignored
+from cluster.interrupts import held
 from cluster.records import HeadRecord, JobRecord
 
 if TYPE_CHECKING:
@@ -87,8 +87,8 @@ def start_head(spec: ClusterSpec) -> tuple[HeadRecord, "subprocess.Popen[bytes]"
 
 
 def end_keeper(keeper: "subprocess.Popen[bytes]") -> None:
-    """Let a keeper take its head down, and wait for it."""
-    with ignored():
+    """Let a keeper take its head down, and wait for it; a second Ctrl-C does not wait."""
+    with held():
         if keeper.poll() is None:
             keeper.terminate()
         keeper.wait()

@@ -6,6 +6,7 @@ or under none. What is gathered passes through the memory of the replica's first
 them.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 import torch
@@ -68,7 +69,7 @@ def boxed(replica: Replica, parts: Mapping[str, Tensor]) -> Parts:
         if not _speaks(replica, key):
             continue
         name = _parameter(replica, key)
-        if name is None or len(replica.shapes[name]) != part.ndim:
+        if name is None or part.shape != replica.parts[name].mine.shape:  # Adafactor's rows and columns, too
             found[key] = (part.shape, [([[0, size] for size in part.shape], part)])
             continue
         places = list(_places(replica, replica.place.seat, name))
@@ -136,11 +137,13 @@ def _put(replica: Replica, seat: Seat, key: str, piece: Tensor, whole: dict[str,
     """Set one worker's piece into its place in the whole."""
     name = _parameter(replica, key)
     shape = () if name is None else replica.shapes[name]
-    if name is None or len(shape) != piece.ndim:  # a buffer, a count of steps: whole already
+    places = [] if name is None else list(_places(replica, seat, name))
+    held = sum(math.prod(span.stop - span.start for span in here) for _, here in places)
+    if name is None or len(shape) != piece.ndim or held != piece.numel():  # a buffer, a count of steps: whole already
         whole[key] = piece.detach().cpu().clone()
         return
     made = whole.setdefault(key, torch.empty(shape, dtype=piece.dtype))
-    for there, here in _places(replica, seat, name):
+    for there, here in places:
         made[there] = piece[here].cpu()
 
 

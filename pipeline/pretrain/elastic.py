@@ -35,6 +35,7 @@ HEARTBEAT_TIMEOUT_MS = 2000
 COLLECTIVE_TIMEOUT = timedelta(seconds=20)
 TRANSFER_TIMEOUT = timedelta(seconds=60)
 QUORUM_TIMEOUT = timedelta(seconds=120)
+MISTAKE = "mistake"  # where a worker of a group leaves its own in the driver's store
 MOST_REDONE = 30  # of one step in a row: what fails so often is no fault of a peer
 
 Launch = Callable[[str, list[dict[str, Any]], str, Callable[[], None]], object]
@@ -233,6 +234,7 @@ def train(
         "layout": layout.model_dump(),
     }
     target = "pipeline.pretrain.elastic:replica"
+    store: TCPStore | None = None
     if layout.workers > 1:
         target = "pipeline.pretrain.options.group:replica"
         store = TCPStore("0.0.0.0", 0, is_master=True, wait_for_workers=False)
@@ -245,7 +247,8 @@ def train(
 
             def poll() -> None:
                 watch()
-                _mistake(ctx)
+                if store is not None and store.check([MISTAKE]):
+                    raise StageFailed(ctx.name, store.get(MISTAKE).decode())
 
             configs = [{**common, "replica": i} for i in range(replicas)]
             try:
@@ -256,12 +259,6 @@ def train(
         lighthouse.shutdown()
     if not ctx.folder.done("model/manifest.json"):
         raise StageFailed(ctx.name, "its replicas ended without a model; the logs are in the run's logs/ folder")
-
-
-def _mistake(ctx: StageContext) -> None:
-    """Raise what a worker of a group left."""
-    for key in ctx.folder.storage.list(ctx.folder.key("timing/mistake")):
-        raise StageFailed(ctx.name, ctx.folder.storage.get(key).decode())
 
 
 def _clear_timing(folder: StageFolder, resumed: bool) -> None:

@@ -173,6 +173,11 @@ def test_parts_that_do_not_make_up_their_tensor_are_refused() -> None:
             commit(store.__setitem__, "c", [said[0], other], {})
 
 
+def test_a_piece_that_is_not_as_large_as_its_box_is_refused() -> None:
+    with pytest.raises(ValueError, match="cannot hold a piece"):
+        save_parts({}.__setitem__, "c", {"w": ((3, 2), [([[0, 3], [0, 2]], torch.zeros(3, 1))])})
+
+
 def test_a_manifest_with_a_hole_or_an_overlap_is_refused() -> None:
     store, said = halves()
     commit(store.__setitem__, "c", said, {})

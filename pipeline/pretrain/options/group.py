@@ -12,7 +12,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Mapping
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -43,7 +43,6 @@ Result = TypeVar("Result")
 MEET = timedelta(seconds=60)
 INSIDE = timedelta(seconds=120)  # a collective inside a replica waits for the slowest worker's pass
 MET = "met"
-MISTAKE = "timing/mistake.txt"
 LOST = ("gloo/", "NCCL", "Connection", "Timed out", "timed out")  # how a broken process group says so
 
 
@@ -173,7 +172,7 @@ def replica(config: dict[str, Any]) -> None:
     """The life of one worker of a replica: `elastic.replica` by several. Runs in a process of its own.
 
     Beside that config: ``layout``, ``worker`` (its rank in the replica) and ``meeting``, the driver's store. A mistake
-    is left in the stage's folder for the driver: the other workers end when this one does, and would hide it.
+    is left in that store: the other workers end when this one does, and would hide it; and a disk may be full.
     """
     folder = StageFolder.open(config["run"], config["stage"], config["fingerprint"])
     if folder.done("model/manifest.json"):
@@ -182,7 +181,8 @@ def replica(config: dict[str, Any]) -> None:
         _live(config, folder)
     except Exception as error:
         end_if_lost(error)
-        folder.storage.put(folder.key(MISTAKE), traceback.format_exc().encode())
+        with suppress(RuntimeError):  # the driver is gone too
+            _driver_store(config).set(elastic.MISTAKE, traceback.format_exc())
         raise
 
 
@@ -291,8 +291,7 @@ def _meet(config: dict[str, Any], layout: Layout) -> "TCPStore":
     """The store of this life of the replica, with its process group up. What does not come together ends itself."""
     from torch._C._distributed_c10d import PrefixStore, TCPStore
 
-    host, port = config["meeting"].rsplit(":", 1)
-    driver = TCPStore(host, int(port), is_master=False)
+    driver = _driver_store(config)
     key, worker = f"replica/{config['replica']}", config["worker"]
     if worker == 0:
         address = elastic.own_address(config["lighthouse"])
@@ -310,6 +309,13 @@ def _meet(config: dict[str, Any], layout: Layout) -> "TCPStore":
     if worker == 0:
         store.set(MET, "yes")
     return store
+
+
+def _driver_store(config: dict[str, Any]) -> "TCPStore":
+    from torch._C._distributed_c10d import TCPStore
+
+    host, port = config["meeting"].rsplit(":", 1)
+    return TCPStore(host, int(port), is_master=False)
 
 
 def _found(driver: "TCPStore", key: str) -> "TCPStore":

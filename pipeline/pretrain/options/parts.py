@@ -7,6 +7,7 @@ manifest, and its replica, which ends with it, waits for nobody; the next life w
 
 import json
 import threading
+import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -14,11 +15,11 @@ from typing import Any
 from torch import Tensor
 
 from models import checkpoint
-from pipeline.pretrain.checkpoints import TOP, Checkpoints, drop_old
+from pipeline.pretrain.checkpoints import TOP, Checkpoints, drop_old, manifests
 from pipeline.stage import StageFolder
 
 POLL_S = 0.05
-LAST_S = 60.0  # how long the last manifest may take, once each worker has said that its parts stand
+LAST_S = 60.0  # how long the last manifests may take, once each worker has said that its parts stand
 
 
 class PartCheckpoints(Checkpoints):
@@ -53,8 +54,9 @@ class PartCheckpoints(Checkpoints):
 
     def finish(self) -> None:
         """Wait until the manifests stand, when each worker has joined. Raises what stopped one."""
+        end = time.monotonic() + LAST_S
         while self._committing:
-            self._committing.pop(0).result(LAST_S)
+            self._committing.pop(0).result(max(0.0, end - time.monotonic()))
 
     def end(self) -> None:
         """Wait for no worker any more: what is not whole stays half."""
@@ -69,9 +71,15 @@ class PartCheckpoints(Checkpoints):
     def _commit(self, step: int, facts: dict[str, Any]) -> None:
         storage, keys = self._folder.storage, [self._key(step, worker) for worker in range(self._workers)]
         while not all(storage.exists(key) for key in keys):
-            if self._ended.wait(POLL_S):
-                return
-        said = [entry for key in keys for entry in json.loads(storage.get(key))]
+            if self._ended.wait(POLL_S) or not storage.exists(keys[0]):
+                return  # another replica has newer ones, and took this one away
+        whole = [int(piece.split("/")[1]) for piece in manifests(self._folder)]
+        if step < min(sorted(whole)[-self._keep :], default=0):
+            return
+        try:
+            said = [entry for key in keys for entry in json.loads(storage.get(key))]
+        except FileNotFoundError:
+            return
         checkpoint.commit(self._folder.write_bytes, f"{TOP}/{step:07d}", said, facts)
         for key in keys:
             storage.delete(key)

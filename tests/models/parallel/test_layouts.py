@@ -18,6 +18,7 @@ from models import checkpoint
 from models.config import GPTConfig
 from models.gpt import GPT, init_weights
 from models.layout_config import Layout
+from models.optim_config import OptimConfig
 from models.parallel.measure import Sent
 from models.parallel.mesh import make_place
 from models.parallel.objective import Objective
@@ -82,6 +83,22 @@ def counted(layout: Layout) -> bool:
         again = step.gradient(partial(batch, 0), LocalExchange())
     assert sent.bytes > 0
     return plain.equal(again)
+
+
+def adafactor(folder: str) -> bool:
+    """Whether moments that are rows and columns of a matrix come back from parts, to whom they belong."""
+    config, layout = shape(), Layout(pipeline=2, micro_batches=2)
+    replica = build(config, make_place(layout), SEED, Objective())
+    optimizer = replica.make_optimizer(OptimConfig(kind="adafactor", peak_lr=1e-2))
+    steps(LayoutStep[Pair](replica, optimizer, lambda pair: pair, SHARDS, 1.0), 2)
+    mine = own(replica, optimizer)
+    assert any(".row_var." in key for key in mine)
+    write_parts(replica, mine, folder, "adafactor")
+    whole = gather(replica, mine)
+    read, _ = checkpoint.load(reader(folder), "adafactor")
+    back = {key: cut_one(replica, key, tensor) for key, tensor in read.items()}
+    same = dist.get_rank() != 0 or checkpoint.digest(whole) == checkpoint.digest(read)
+    return same and all(tensor.equal(back[key]) for key, tensor in mine.items() if tensor.numel())
 
 
 def write_parts(replica: Replica, mine: dict[str, Tensor], folder: str, name: str) -> None:
@@ -153,6 +170,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         own.mkdir()
         more: dict[str, Any] = {}
         if workers == 2:
+            more["adafactor"] = (adafactor, (str(folder),))
             more["resharded"] = (resharded, (str(folder / "whole"), False))
             more["resharded in parts"] = (resharded, (str(folder / "parts"), True))
             for axis, passes in COUNTED.items():
@@ -209,6 +227,10 @@ def test_a_checkpoint_in_parts_is_what_is_gathered_and_gives_each_worker_its_par
     found: dict[str, Any], name: str
 ) -> None:
     assert found[name][3] == [True] * Layout(**(CASES | PRODUCTS)[name][1]).workers
+
+
+def test_moments_of_another_shape_than_their_weight_come_back(found: dict[str, Any]) -> None:
+    assert found["adafactor"] is True
 
 
 def test_checkpoints_in_parts_and_whole_go_the_same_way(found: dict[str, Any]) -> None:

@@ -45,7 +45,8 @@ def test_a_replica_of_two_workers_trains(
 
 
 @pytest.mark.ray
-def test_a_mistake_of_a_worker_ends_the_run_with_its_reason(ray_session: None, tmp_path: Path) -> None:
+@pytest.mark.parametrize("fails_in", [-1, 1])  # all workers; one whose result nobody reads
+def test_a_mistake_of_a_worker_ends_the_run_with_its_reason(ray_session: None, tmp_path: Path, fails_in: int) -> None:
     ctx, _ = context(str(tmp_path), "pretrain")
     layout = Layout(tensor=2)
 
@@ -55,6 +56,6 @@ def test_a_mistake_of_a_worker_ends_the_run_with_its_reason(ray_session: None, t
         run_replicas(target, configs, host="train", workers=layout.workers, **how)
 
     how: dict[str, Any] = {"replicas": 1, "threads": 1, "checkpoint_every": 10, "launch": launch, "label": "group"}
-    task = {"steps": 5, "shards": 2, "fails_at": 3}
+    task = {"steps": 5, "shards": 2, "fails_at": 3, "fails_in": fails_in}
     with pytest.raises(StageFailed, match="no such batch"):
         elastic.train(ctx, "tests.pipeline.pretrain.options.grouped:make_task", task, layout=layout, **how)

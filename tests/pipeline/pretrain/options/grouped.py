@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+import torch.distributed as dist
 import torch.multiprocessing as mp
 from torch import Tensor
 
@@ -26,16 +27,16 @@ class Task:
 
     seed = 1
 
-    def __init__(self, steps: int, shards: int, slow_until: str, fails_at: int) -> None:
+    def __init__(self, steps: int, shards: int, slow_until: str, fails_at: int, fails_in: int) -> None:
         self.model_config, self.optim = GPTConfig.model_validate(SHAPE), OptimConfig(peak_lr=1e-2)
         self.how = PretrainConfig()
         self.plan = whole_plan(steps * shards * ROWS * 16, 16, ((0.0, shards * ROWS),))
         self.steps, self.shards, self._slow_until = steps, shards, slow_until
-        self._fails_at = fails_at
+        self._fails_at, self._fails_in = fails_at, fails_in
         assert self.plan.steps == steps
 
     def shard(self, step: int, g: int) -> Tensor:
-        if step == self._fails_at:
+        if step == self._fails_at and self._fails_in in (-1, dist.get_rank()):
             raise ValueError("no such batch")
         if self._slow_until and step >= 8 and not Path(self._slow_until).exists():
             time.sleep(0.3)
@@ -63,8 +64,10 @@ class Task:
         return {"kind": "gpt", "config": self.model_config.model_dump()}
 
 
-def make_task(run: str, *, steps: int, shards: int, slow_until: str = "", fails_at: int = -1) -> Task:
-    return Task(steps, shards, slow_until, fails_at)
+def make_task(
+    run: str, *, steps: int, shards: int, slow_until: str = "", fails_at: int = -1, fails_in: int = -1
+) -> Task:
+    return Task(steps, shards, slow_until, fails_at, fails_in)
 
 
 def run_groups(layout: Layout, common: dict[str, Any], poke: Callable[[], None], seconds: float = 100) -> int:

@@ -115,6 +115,23 @@ def test_two_lives_at_one_step_do_not_disturb_each_other(tmp_path: Path) -> None
     assert found is not None and refused == [] and found[0]["w"].tolist() == expected(4)
 
 
+def test_what_another_replica_took_away_holds_up_nothing(tmp_path: Path) -> None:
+    where = folder(tmp_path)
+    slow, other = [worker(where, index) for index in range(WORKERS)], [worker(where, i, "b") for i in range(WORKERS)]
+    for index in (0, 1):
+        save(slow[index], index, 1)
+        slow[index].join()
+    for step in (2, 3, 4):
+        for index, one in enumerate(other):
+            save(one, index, step)
+        finish(other)
+    for step in (5, 6):
+        for index, one in enumerate(slow):
+            save(one, index, step)
+    finish(slow)
+    assert [int(piece.split("/")[1]) for piece in manifests(where)] == [5, 6]
+
+
 def test_what_stopped_a_manifest_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object) -> None:
         raise OSError("no room left")
