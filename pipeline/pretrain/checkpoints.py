@@ -59,9 +59,8 @@ def drop_old(folder: StageFolder, keep: int, every: int = 0) -> None:
 
     A half-written one that is newer stays: another replica may be at it.
     """
-    whole = [int(piece.split("/")[1]) for piece in manifests(folder)]
-    stay = kept(whole, keep, every)
-    oldest = min(sorted(whole)[-keep:], default=0)
+    whole = steps(folder)
+    stay, oldest = kept(whole, keep, every), min(whole[-keep:], default=0)
     for name in {key.removeprefix(folder.key(TOP)).split("/")[1] for key in folder.storage.list(folder.key(TOP))}:
         if int(name) < oldest and int(name) not in stay:
             folder.drop(f"{TOP}/{name}/manifest.json")  # first, so that it is never half a checkpoint
@@ -88,6 +87,11 @@ def read(
         return checkpoint.load(folder.read_bytes, piece.rsplit("/", 1)[0], take), ""
     except Exception as error:  # a broken checkpoint costs steps, not the run
         return None, f"{piece}: {error}"
+
+
+def steps(folder: StageFolder) -> list[int]:
+    """The steps whose checkpoints are whole, the newest last."""
+    return [int(piece.split("/")[1]) for piece in manifests(folder)]
 
 
 def manifests(folder: StageFolder) -> list[str]:

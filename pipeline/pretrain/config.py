@@ -96,6 +96,11 @@ class PretrainConfig(Config):
     )
     trackers: tuple[Tracker, ...] = execution((), "Where each step's metrics go beside the report", unit="none")
 
+    @property
+    def partial_sums(self) -> int:
+        """Sums of gradients that a replica holds at once while it adds up its shards (models/shards.py)."""
+        return max(1, -(-self.logical_shards // self.replicas)).bit_length()
+
     @field_validator("micro_batch", mode="plain")
     @classmethod
     def _windows(cls, value: object) -> object:

@@ -9,9 +9,8 @@ from cluster.errors import FirstlightError
 from models.guard import find_rise, find_spike
 from models.step import StepFacts
 from pipeline.pretrain.course import Course
-from pipeline.pretrain.guard_config import GuardConfig
+from pipeline.pretrain.guard_config import KEPT_STATES, GuardConfig
 
-KEPT_STATES = 2
 OFF = GuardConfig(policy="off")
 
 

@@ -7,6 +7,8 @@ from pydantic import model_validator
 from cluster.errors import ConfigError
 from cluster.fields import Config, result
 
+KEPT_STATES = 2  # so that one is always `back` steps old
+
 Policy = Literal["off", "skip", "lower", "rollback", "rollback+lower"]
 
 
@@ -46,6 +48,11 @@ class GuardConfig(Config):
     def rolls_back(self) -> bool:
         """Whether states are kept in memory."""
         return self.policy.startswith("rollback")
+
+    @property
+    def states(self) -> int:
+        """How many states are kept in memory."""
+        return KEPT_STATES if self.rolls_back else 0
 
     @property
     def lowers(self) -> bool:

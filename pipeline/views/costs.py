@@ -38,8 +38,6 @@ REPLICA_BYTES = 700 * MIB  # a replica's process beside its tensors: torch, torc
 CONTROL_BYTES = 640 * MIB  # a Ray Train run's launcher, controller and four upkeep actors
 DATA_BYTES = 1230 * MIB  # Ray Data's workers on 2 CPUs, beyond the cluster's own processes
 
-GUARD_STATES = 2  # that are kept for a rollback (pipeline/pretrain/guard.py)
-
 
 @dataclass(frozen=True)
 class Cost:
@@ -92,7 +90,7 @@ def replica_memory(config: RunConfig) -> dict[str, float]:
         "weights": weights,
         "gradients": weights,
         "optimizer": float(model.state_bytes() - 8 * model.parameters()),
-        "gradient sums": weights * _trees(config),
+        "gradient sums": weights * (pretrain.partial_sums + 1),
         "activations": 4.0 * positions * _kept(config) * model.layers * recomputed(config),
         "logits": 3 * 4.0 * positions * model.vocab_size,
         "process": float(REPLICA_BYTES * pretrain.layout.workers + CONTROL_BYTES),
@@ -105,14 +103,14 @@ def worker_memory(config: RunConfig, layout: Layout, seat: Seat) -> dict[str, fl
     rows = int(shard_windows(config))
     held: dict[str, float] = part("parallel", "costs").memory(config.model, layout, seat, rows, config.optim.kind)
     held["activations"] *= recomputed(config)
-    held |= {"gradient sums": held["weights"] * _trees(config), "process": float(REPLICA_BYTES)}
+    held |= {"gradient sums": held["weights"] * (config.pretrain.partial_sums + 1), "process": float(REPLICA_BYTES)}
     return held | copies(config, held["weights"] + held["moments"])
 
 
 def copies(config: RunConfig, state: float) -> dict[str, float]:
     """Bytes of states beside the one that trains: what a rollback returns to, and what a checkpoint is written from,
     which has a rollback's states too."""
-    kept = GUARD_STATES if config.pretrain.guard.rolls_back else 0
+    kept = config.pretrain.guard.states
     return {"checkpoint copy": state * (1 + kept)} | ({"guard's states": state * kept} if kept else {})
 
 
@@ -134,12 +132,6 @@ def _kept(config: RunConfig) -> float:
     and the two residual sums at the width; gate, up, their product and the activation at the hidden width."""
     model = config.model
     return 11 * model.width + 4 * model.hidden * (model.experts.top_k if model.experts.count else 1)
-
-
-def _trees(config: RunConfig) -> int:
-    """Partial sums of the fixed tree."""
-    pretrain = config.pretrain
-    return max(1, -(-pretrain.logical_shards // pretrain.replicas)).bit_length() + 1
 
 
 def peak_memory(config: RunConfig) -> dict[str, float]:

@@ -71,10 +71,8 @@ def reserved(model: GPTConfig, how: PretrainConfig) -> int:
     """Bytes that a replica needs beside what the probe measures: partial sums of the fixed tree, the copy that a
     checkpoint is written from, the states that a rollback returns to (of which it holds copies too), and its
     surroundings."""
-    trees = max(1, -(-how.logical_shards // how.replicas)).bit_length()
-    kept = 2 if how.guard.rolls_back else 0
-    copies = 3 * (1 + 2 * kept)  # weights and two moments each
-    return BESIDE + 4 * model.parameters() * (trees + copies)
+    copies = 3 * (1 + 2 * how.guard.states)  # weights and two moments each
+    return BESIDE + 4 * model.parameters() * (how.partial_sums + copies)
 
 
 def free_bytes() -> int:
@@ -114,6 +112,7 @@ def _child() -> None:
     from models.optim_config import OptimConfig
     from models.parts import part
     from pipeline.pretrain import objective
+    from pipeline.pretrain.pace import peak_bytes
 
     asked = json.load(sys.stdin)
     shape, how = GPTConfig.model_validate(asked["model"]), PretrainConfig.model_validate(asked["pretrain"])
@@ -131,19 +130,13 @@ def _child() -> None:
             aux = part("mlps", "experts").aux_of(model)
             (loss if aux is None else loss + aux).backward()
             optimizer.step()  # the first makes the moments
-            print(size, _peak_bytes(), flush=True)
+            print(size, peak_bytes(), flush=True)
             if size >= shard:
                 return
             size = min(2 * size, shard)
     except (MemoryError, RuntimeError) as error:
         if isinstance(error, RuntimeError) and "memory" not in str(error):
             raise
-
-
-def _peak_bytes() -> int:
-    """Of this program: ru_maxrss would hold the size of the driver that started it."""
-    status = Path("/proc/self/status").read_text()
-    return 1024 * int(status.partition("VmHWM:")[2].split()[0])
 
 
 if __name__ == "__main__":

@@ -198,7 +198,7 @@ def _live(config: dict[str, Any], folder: StageFolder) -> None:
     if found:
         trainee.restore(*found)
         del found
-    pace = Pace(StepLog(folder, config["replica"]), trainee.task.how.precision, layout.workers)  # type: ignore[attr-defined]
+    pace = Pace(StepLog(folder, config["replica"]), getattr(trainee.task, "precision", "fp32"), layout.workers)
     manager, group = elastic.join(trainee, config, store, worker, layout.workers)
     life = str(_said_by_first(uuid.uuid4().hex[:12]))
     checkpoints = PartCheckpoints(
@@ -209,7 +209,7 @@ def _live(config: dict[str, Any], folder: StageFolder) -> None:
             members, before, measured = status.members, trainee.step, trainee.measured
             trainee.look(folder)
             _step(trainee, manager, group, status)
-            if status.members < members and _agreed(trainee, folder.done("model/manifest.json")):
+            if status.members < members and _said_by_first(folder.done("model/manifest.json")):
                 return  # fell behind while the others finished
             if trainee.measured is not measured:
                 _leave(trainee, folder, config["replica"])
@@ -225,7 +225,7 @@ def _live(config: dict[str, Any], folder: StageFolder) -> None:
         checkpoints.join()
         dist.barrier()  # everyone's parts stand
         checkpoints.finish()
-        if manager.participating_rank() in (0, None) or not _agreed(trainee, folder.done("model/manifest.json")):
+        if manager.participating_rank() in (0, None) or not _said_by_first(folder.done("model/manifest.json")):
             _write_model(trainee, folder)
         if worker == 0:
             elastic.tell(trainee, status, force=True)
@@ -347,13 +347,6 @@ def _any(trainee: GroupTrainee, flag: bool) -> bool:
     """Whether any worker of the replica says so. A collective."""
     said = torch.tensor([float(flag)], device=trainee.place.device)
     dist.all_reduce(said)
-    return bool(said)
-
-
-def _agreed(trainee: GroupTrainee, flag: bool) -> bool:
-    """What worker 0 says. A collective."""
-    said = torch.tensor([float(flag)], device=trainee.place.device)
-    dist.broadcast(said, 0)
     return bool(said)
 
 

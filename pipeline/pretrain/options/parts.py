@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from models import checkpoint
-from pipeline.pretrain.checkpoints import TOP, Checkpoints, drop_old, manifests
+from pipeline.pretrain.checkpoints import TOP, Checkpoints, drop_old, steps
 from pipeline.stage import StageFolder
 
 POLL_S = 0.05
@@ -73,8 +73,7 @@ class PartCheckpoints(Checkpoints):
         while not all(storage.exists(key) for key in keys):
             if self._ended.wait(POLL_S) or not storage.exists(keys[0]):
                 return  # another replica has newer ones, and took this one away
-        whole = [int(piece.split("/")[1]) for piece in manifests(self._folder)]
-        if step < min(sorted(whole)[-self._keep :], default=0):
+        if step < min(steps(self._folder)[-self._keep :], default=0):
             return
         try:
             said = [entry for key in keys for entry in json.loads(storage.get(key))]
