@@ -175,8 +175,8 @@ class ExactStep(Generic[Batch]):
     def _shard(self, batch: Batch, probe: Batch | None, key: int, size: int) -> Tensor:
         """One logical shard's gradients, observations and tail in a fresh buffer, zero-padded to `size`."""
         self.optimizer.zero_grad(set_to_none=True)
-        flat = torch.zeros(size)
-        used = sum(self._sizes)
+        flat, used = torch.empty(size), sum(self._sizes)
+        flat[used:] = 0.0  # gradients are written once, in their place
         end = used + sum(self._observed)
         torch.manual_seed(key)
         self.model.train(self.training)
@@ -190,7 +190,9 @@ class ExactStep(Generic[Batch]):
                     place += observer.observed
                     observer.observed = None
         for parameter, place in zip(self._weights, torch.split(flat[:used], self._sizes), strict=True):
-            if parameter.grad is not None:
+            if parameter.grad is None:
+                place.zero_()
+            else:
                 place.view_as(parameter).copy_(parameter.grad)
         if probe is not None:
             with torch.no_grad():
