@@ -34,9 +34,12 @@ def submit(
     Ctrl-C while the log is followed leaves the job running. A cluster that was started for the job ends with it.
     """
     from cluster import jobs
+    from pipeline.config import check_dialogues
+    from pipeline.recipes import load
 
     spec = jobs.read_spec(cluster)
     arguments = run_arguments(spec, recipe, out, sets or [])
+    check_dialogues(load(recipe, sets or []))  # a mistake is told here, not by the job
     record = jobs.submit(spec, Path(recipe).stem, arguments, _say)
     _say(f"job {record.job} at {record.address}")
     if not follow:

@@ -105,6 +105,16 @@ def check_batch(name: str, schedule: BatchStages, shards: int) -> None:
             )
 
 
+def check_dialogues(config: RunConfig) -> None:
+    """Raise ConfigError where finetuning names a source that the corpus has not: it would only be told hours later."""
+    there = [source.name for source in config.corpus.sources]
+    absent = [name for name in config.finetune.sources if name not in there]
+    if absent:
+        rule = f"finetuning learns from dialogues of the corpus, whose sources are {', '.join(there)}"
+        remedy = 'Name those with turns, add one (kind = "chats" comes with pip), or stop: --until evaluate@pretrain'
+        raise ConfigError("finetune.sources", absent, rule, remedy)
+
+
 def override(values: dict[str, Any], path: str, value: object) -> None:
     """Set one dotted path in nested plain data."""
     *folders, last = path.split(".")

@@ -18,11 +18,11 @@ from cluster.lease import Lease
 from cluster.memory import MemoryMeter
 from cluster.storage import LocalStorage, open_storage
 from cluster.telemetry import Events, Terminal
-from pipeline.config import RunConfig, build
+from pipeline.config import RunConfig, build, check_dialogues
 from pipeline.environment import machine, versions
 from pipeline.lineage import Stage, clean, commit
 from pipeline.stage import StageContext, StageFolder, folder_of
-from pipeline.stages import JOURNEY, summaries, views
+from pipeline.stages import JOURNEY, NAMES, summaries, views
 
 OURS = ("lease/", "events/", "logs/", "plan.json", "report.")  # may stand before run.toml does
 
@@ -127,6 +127,8 @@ def run_journey(config: RunConfig, out: str, terminal: Terminal, until: str | No
     Raises FirstlightError; a KeyboardInterrupt becomes Interrupted once what stands is safe. The report is written in
     any case.
     """
+    if until is None or NAMES.index(until) >= NAMES.index("finetune"):
+        check_dialogues(config)
     storage = open_storage(out)
     made: list[Made] = []
     with ExitStack() as stack:
@@ -219,11 +221,19 @@ def read_config(storage: LocalStorage) -> RunConfig:
 
 
 def _keep_plan(driver: Driver) -> None:
-    """Predict the run once, before its first stage; the report shows it beside what was measured."""
-    if driver.storage.exists("plan.json"):
-        return
+    """Predict the run before its first stage; the report shows it beside what was measured.
+
+    A config that has changed is predicted anew, at the rate that was measured, so that what stands is told as before.
+    """
     view = importlib.import_module("pipeline.views.plan")
-    plan = view.make_plan(driver.config, view.measure_rate(driver.config.pretrain.threads))
+    kept = json.loads(driver.storage.get("plan.json")) if driver.storage.exists("plan.json") else {}
+    threads = driver.config.pretrain.threads
+    rate = kept["rate_flops"] if kept.get("threads") == threads else view.measure_rate(threads)
+    plan = view.make_plan(driver.config, rate)
+    if plan.config == kept.get("config"):
+        return
+    if kept:
+        driver.events.add("plan_renewed", what="the plan was made anew, as the config has changed")
     driver.storage.put("plan.json", json.dumps(plan.to_json(), indent=1).encode())
 
 

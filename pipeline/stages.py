@@ -32,7 +32,7 @@ JOURNEY: tuple[Stage, ...] = (
     Stage("finetune", "finetune", 1, ("corpus", "tokens", "pretrain"), ("seed", "model", "finetune"), _TRAIN),
     _evaluate("finetune"),
     Stage("reward", "reward", 1, ("corpus", "tokens", "pretrain", "finetune"), ("seed", "model", "reward"), _TRAIN),
-    Stage("rlhf", "rlhf", 1, ("corpus", "tokens", "finetune", "reward"), ("seed", "model", "rlhf"), _TRAIN),
+    Stage("rlhf", "rlhf", 2, ("corpus", "tokens", "finetune", "reward"), ("seed", "model", "rlhf"), _TRAIN),
     _evaluate("rlhf"),
     Stage(
         "export",

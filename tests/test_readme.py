@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import app
+from pipeline.config import check_dialogues
+from pipeline.recipes import load
 from pipeline.stages import JOURNEY
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -37,6 +39,14 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
     command = [sys.executable, "-m", "pipeline", verb, "--help"]
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert f"Example: firstlight {verb}" in " ".join(out.split())
+
+
+def test_the_recipe_of_ones_own_is_one(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(README.split("```toml\n")[1].split("```")[0])
+    config = load(str(path), [])
+    check_dialogues(config)
+    assert [source.name for source in config.corpus.sources] == ["mine", "chats"]
 
 
 def test_the_tree_stands() -> None:

@@ -8,9 +8,10 @@ import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from cluster.errors import ConfigError
 from models.parts import part
-from pipeline import figures
-from pipeline.config import RunConfig
+from pipeline import digest, figures
+from pipeline.config import RunConfig, check_dialogues
 from pipeline.recipes import presets
 from pipeline.sections import Cell, Table
 from pipeline.views import costs
@@ -26,6 +27,8 @@ A, B, ALPHA, BETA = 482.01, 2085.43, 0.3478, 0.3658
 class Plan:
     """A prediction. Dictionaries go by stage name but `memory` (a replica's parts) and `peaks` (by heaviest stage)."""
 
+    config: str  # sha256 of the config that it is of
+    threads: int  # of a process, whose rate it rests on
     parameters: int
     active_parameters: int
     tokens: dict[str, int]
@@ -55,6 +58,8 @@ def make_plan(config: RunConfig, rate: float | None) -> Plan:
     used = rate or DEFAULT_RATE * config.pretrain.threads
     found = costs.stage_costs(config, used)
     return Plan(
+        config=digest.of_json(config.model_dump(mode="json")),
+        threads=config.pretrain.threads,
         parameters=config.model.parameters(),
         active_parameters=config.model.active_parameters(),
         tokens={name: cost.tokens for name, cost in found.items() if cost.tokens},
@@ -189,4 +194,8 @@ def _notes(config: RunConfig, pretrain: costs.Cost, rate: float, measured: bool)
     unknown = [source.name for source in config.corpus.sources if source.path]
     if unknown:
         notes.append(f"Time to read {', '.join(unknown)} is not in it: a path's size is not known before it is read.")
+    try:
+        check_dialogues(config)
+    except ConfigError as error:
+        notes.append(f"It would be refused: {error}")
     return notes

@@ -1,14 +1,20 @@
 """A mistake in a config is answered with field, value, rule and remedy, before anything is made."""
 
+import io
+import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from cluster.errors import ConfigError, UserError
 from cluster.storage import LocalStorage
+from cluster.telemetry import Terminal
 from pipeline.config import build, merge, override, parse_set
 from pipeline.recipes import RECIPES, load
-from pipeline.run import _same_recipe
+from pipeline.run import Driver, _keep_plan, _same_recipe, run_journey
+from pipeline.views.plan import make_plan
 
 
 @pytest.mark.parametrize(
@@ -131,3 +137,46 @@ def test_what_does_not_fit_together_names_field_rule_and_remedy(sets: list[str],
         load("tiny", sets)
     assert str(caught.value).startswith(f"{field} = ")
     assert said in str(caught.value)
+
+
+OWN = '[{name = "mine", kind = "text", path = "a.txt"}]'
+
+
+@pytest.mark.parametrize("until", [None, "finetune", "export"])
+def test_a_run_to_finetuning_without_its_dialogues_is_refused_before_it_begins(tmp_path: Path, until: str) -> None:
+    config = load("tiny", [f"corpus.sources={OWN}"])
+    with pytest.raises(ConfigError) as caught:
+        run_journey(config, str(tmp_path / "run"), Terminal(io.StringIO()), until)
+    assert caught.value.field == "finetune.sources"
+    assert caught.value.value == ["chats", "questions"]
+    assert "whose sources are mine" in caught.value.rule
+    assert "--until evaluate@pretrain" in caught.value.remedy
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_plan_says_that_it_would_be_refused() -> None:
+    notes = make_plan(load("tiny", [f"corpus.sources={OWN}"]), None).notes
+    assert any("refused: finetune.sources" in note for note in notes)
+    assert not any("refused" in note for note in make_plan(load("tiny", []), None).notes)
+
+
+def test_a_changed_config_is_predicted_anew_and_at_the_rate_that_was_measured(tmp_path: Path) -> None:
+    store, told = LocalStorage(tmp_path), []
+
+    def keep(*sets: str) -> dict[str, Any]:
+        events = SimpleNamespace(add=lambda kind, **facts: told.append(kind))
+        _keep_plan(cast(Driver, SimpleNamespace(config=load("tiny", list(sets)), storage=store, events=events)))
+        found: dict[str, Any] = json.loads(store.get("plan.json"))
+        return found
+
+    first = keep()
+    assert keep() == first
+    assert told == []
+    other = keep("pretrain.tokens=400000")
+    assert told == ["plan_renewed"]
+    assert other["tokens"]["pretrain"] < first["tokens"]["pretrain"]
+    assert other["rate_flops"] == first["rate_flops"]
+    assert other["seconds"]["finetune"] == first["seconds"]["finetune"]
+    store.put("plan.json", b'{"seconds": {}}')  # of an earlier version
+    assert keep()["tokens"] == first["tokens"]
+    assert told == ["plan_renewed"] * 2
