@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from models.config import GPTConfig, choice
 
-ELEMENTWISE = ("adamw", "lion", "sgd")  # optimisers that step a piece of a matrix as they step the whole
+IN_PIECES = ("adamw", "lion", "sgd", "muon")  # optimisers that step a weight of which each worker holds a piece
 
 
 class LayoutError(ValueError):
@@ -100,8 +100,8 @@ class Layout(BaseModel):
         need("tensor", tensor == 1 or config.attention_dropout == 0, rule, "Set model.attention_dropout = 0")
         field = "fsdp" if self.data > 1 else "tensor"
         rule = f"optimiser {optimizer} needs whole matrices, and a worker holds pieces"
-        stepped = self.data * tensor == 1 or optimizer in ELEMENTWISE
-        need(field, stepped, rule, f"Take one of {', '.join(ELEMENTWISE)}, or pipeline and replicas alone")
+        stepped = self.data * tensor == 1 or optimizer in IN_PIECES
+        need(field, stepped, rule, f"Take one of {', '.join(IN_PIECES)}, or pipeline and replicas alone")
 
     def _need(self, field: str, holds: bool, rule: str, remedy: str) -> None:
         if not holds:

@@ -11,9 +11,10 @@ from typing import NamedTuple
 from models.config import GATED, GPTConfig
 from models.layout_config import Layout, Seat
 from models.parallel.cuts import Shape, cut_shape, cuts, data_rows, holds, of_expert, shapes, stage_of, tensor_cut
+from models.parallel.whole import exchanged, is_turned
 
 FLOAT = 4
-MOMENTS = {"adamw": 2, "lion": 1, "sgd": 1}
+MOMENTS = {"adamw": 2, "lion": 1, "sgd": 1}  # Muon's are one of a matrix that it turns and two of the rest
 
 
 class Held(NamedTuple):
@@ -45,6 +46,9 @@ def memory(config: GPTConfig, layout: Layout, seat: Seat, rows: int, optimizer: 
     """Bytes of a worker by what they hold; `rows` are those of a logical shard."""
     held = sizes(config, layout, seat)
     own = sum(part.share for part in held.values())
+    turned, (_, owned) = 0, _turned(config, layout, seat, optimizer)
+    if optimizer == "muon":
+        turned = sum(part.share for name, part in held.items() if is_turned(name, shapes(config)[name]))
     groups = _groups(held)
     gathered = 0.0
     if layout.data > 1:  # a block is gathered while the next one comes; a pipeline keeps all until its last pass
@@ -54,16 +58,17 @@ def memory(config: GPTConfig, layout: Layout, seat: Seat, rows: int, optimizer: 
     return {
         "weights": float(FLOAT * own),
         "gradients": float(FLOAT * own),
-        "moments": float(FLOAT * own * MOMENTS.get(optimizer, 2)),
-        "gathered": FLOAT * (gathered + whole_gradients),
+        "moments": float(FLOAT * (own * MOMENTS.get(optimizer, 2) - turned)),
+        "gathered": FLOAT * max(gathered + whole_gradients, 2.0 * (turned + owned) if owned else 0.0),
         "activations": FLOAT * _activations(config, layout, seat, rows),
     }
 
 
 def traffic(
-    config: GPTConfig, layout: Layout, seat: Seat, rows: int, shards: int, context: int = 0
+    config: GPTConfig, layout: Layout, seat: Seat, rows: int, shards: int, context: int = 0, optimizer: str = "adamw"
 ) -> dict[str, float]:
-    """Bytes that a worker sends in a step by axis; `shards` are the logical shards that its replica computes."""
+    """Bytes that a worker sends in a step by axis, and so that Muon has whole matrices; `shards` are the logical shards
+    that its replica computes."""
     held = sizes(config, layout, seat)
     own = FLOAT * sum(part.share for part in held.values())
     passes, b = layout.micro_batches, rows / (layout.data * layout.micro_batches)
@@ -76,7 +81,17 @@ def traffic(
         "expert": _once(layout.expert) / 2 * 4 * config.experts.top_k * stream * passes * _sparse(config, layout, seat),
     }
     total = {axis: shards * sent for axis, sent in found.items()}
-    return total | {"replicas": _once(layout.replicas) * own}
+    to_owners = float(FLOAT * _turned(config, layout, seat, optimizer)[0])
+    return total | {"matrices": to_owners, "replicas": _once(layout.replicas) * own}
+
+
+def _turned(config: GPTConfig, layout: Layout, seat: Seat, optimizer: str) -> tuple[int, int]:
+    """Numbers that a worker sends so that matrices are turned whole, and numbers of those that it turns for others."""
+    if optimizer != "muon" or layout.data * layout.tensor == 1:
+        return 0, 0
+    alone = layout.model_copy(update={"replicas": 1})
+    rank = next(rank for rank in range(layout.workers) if layout.seat(rank) == seat)
+    return exchanged(config, alone, seat.pipeline)[rank]
 
 
 def _once(workers: int) -> float:

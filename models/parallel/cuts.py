@@ -110,13 +110,8 @@ def tensor_cut(config: GPTConfig, layout: Layout, seat: Seat, name: str, shape: 
     layer, kind = name.rsplit(".", 1)
     rows = len(shape) - (1 if kind == "bias" else 2)
     parts: tuple[int, ...] | None = None
-    if layer.endswith("attention.qkv"):
-        kv = config.key_heads * config.head_width
-        parts = (shape[rows] - 2 * kv, kv, kv)
-    elif layer.endswith("mlp.gate_up"):
-        parts = (shape[rows] // 2,) * 2
-    elif layer.endswith("mlp.up") or layer in ("embedding", "head"):
-        parts = (shape[rows],)
+    if layer.endswith(("attention.qkv", "mlp.gate_up", "mlp.up")) or layer in ("embedding", "head"):
+        parts = fused(config, name, shape[rows])
     elif layer.endswith(("attention.out", "mlp.down")) and kind == "weight":
         rows, parts = rows + 1, (shape[rows + 1],)
     if parts is None:
@@ -124,6 +119,15 @@ def tensor_cut(config: GPTConfig, layout: Layout, seat: Seat, name: str, shape: 
     begins = [sum(parts[:i]) for i in range(len(parts))]
     own = [share(part, layout.tensor, seat.tensor) for part in parts]
     return Cut(rows, tuple((begin + first, length) for begin, (first, length) in zip(begins, own, strict=True)))
+
+
+def fused(config: GPTConfig, name: str, rows: int) -> tuple[int, ...]:
+    """The rows of each matrix that stands in one: queries, keys and values; the gate's channels and up's."""
+    layer = name.rsplit(".", 1)[0]
+    if layer.endswith("attention.qkv"):
+        kv = config.key_heads * config.head_width
+        return rows - 2 * kv, kv, kv
+    return (rows // 2,) * 2 if layer.endswith("mlp.gate_up") else (rows,)
 
 
 def share(size: int, workers: int, index: int) -> Span:
@@ -161,3 +165,19 @@ def boxes(shape: Shape, made: tuple[Cut, ...]) -> Iterator[tuple[Box, Box]]:
         axes.append(pairs)
     for piece in product(*axes):
         yield tuple(there for there, _ in piece), tuple(here for _, here in piece)
+
+
+def held_rows(config: GPTConfig, layout: Layout, seat: Seat, name: str, shape: Shape) -> Span:
+    """The rows, of those that a worker's cuts leave, that FSDP leaves it."""
+    left = cut_shape(shape, cuts(config, layout, seat, name, shape))[0]
+    return data_rows(layout, seat, name, shape, left)
+
+
+def places(config: GPTConfig, layout: Layout, seat: Seat, name: str, shape: Shape) -> Iterator[tuple[Box, Box]]:
+    """(place in the whole, place in the worker's part) of each piece that a worker holds of a parameter."""
+    first, length = held_rows(config, layout, seat, name, shape)
+    for there, here in boxes(shape, cuts(config, layout, seat, name, shape)):
+        low, high = max(here[0].start, first), min(here[0].stop, first + length)
+        if low < high and all(span.start < span.stop for span in here[1:]):
+            moved = there[0].start - here[0].start
+            yield (slice(low + moved, high + moved), *there[1:]), (slice(low - first, high - first), *here[1:])

@@ -22,9 +22,11 @@ from models.parallel import data, expert, tensor, vocabulary
 from models.parallel.cuts import Shape, counts, cuts, shapes
 from models.parallel.fill import fill, first_value, skeleton, taken, unmade
 from models.parallel.mesh import Place
+from models.parallel.muon import WholeMuon
 from models.parallel.objective import Objective
 from models.parallel.pipeline import Pipeline, share_tied
 from models.parallel.stage import Stage
+from models.parallel.whole import matrices
 
 
 class Part:
@@ -122,6 +124,11 @@ class Replica:
     def make_optimizer(self, optim: OptimConfig) -> torch.optim.Optimizer:
         """The one-process model's groups, over this worker's parts of their parameters."""
         made = make_optimizer(skeleton(self.config), optim)
+        layout = self.place.layout
+        if optim.kind == "muon" and layout.data * layout.tensor > 1:
+            turned = {name for group in made.param_groups if group["kind"] == "muon" for name in group["names"]}
+            whole = [m for m in matrices(self.config, layout, self.place.seat.pipeline) if m.name in turned]
+            made = WholeMuon(made.param_groups, optim, whole)
         groups: list[dict[str, Any]] = []
         for group in made.param_groups:
             names = [name for name in group["names"] if name in self.parts and self.parts[name].mine.numel()]

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from models.checkpoint import Parts
 from models.layout_config import Seat
-from models.parallel.cuts import Box, boxes, cuts, data_rows
+from models.parallel.cuts import Box, cuts, held_rows, places
 from models.parallel.fill import taken
 from models.parallel.run import Replica
 
@@ -148,27 +148,12 @@ def _put(replica: Replica, seat: Seat, key: str, piece: Tensor, whole: dict[str,
 
 
 def _places(replica: Replica, seat: Seat, name: str) -> Iterator[tuple[Box, Box]]:
-    """(place in the whole, place in the worker's part) of each piece that a worker holds of a parameter."""
-    shape = replica.shapes[name]
-    first, length = _rows(replica, seat, name)
-    for there, here in boxes(shape, cuts(replica.config, replica.place.layout, seat, name, shape)):
-        low, high = max(here[0].start, first), min(here[0].stop, first + length)
-        if low < high and all(span.start < span.stop for span in here[1:]):
-            moved = there[0].start - here[0].start
-            yield (slice(low + moved, high + moved), *there[1:]), (slice(low - first, high - first), *here[1:])
-
-
-def _rows(replica: Replica, seat: Seat, name: str) -> tuple[int, int]:
-    """The rows, of those that a worker's cuts leave, that FSDP leaves it."""
-    layout, shape = replica.place.layout, replica.shapes[name]
-    made = cuts(replica.config, layout, seat, name, shape)
-    left = next((cut.length for cut in made if cut.axis == 0), shape[0])
-    return data_rows(layout, seat, name, shape, left)
+    return places(replica.config, replica.place.layout, seat, name, replica.shapes[name])
 
 
 def _mine(replica: Replica, name: str, whole: Tensor) -> Tensor:
     """What this worker holds of a parameter, or of a moment of its shape."""
     layout, seat, shape = replica.place.layout, replica.place.seat, tuple(whole.shape)
-    first, length = _rows(replica, seat, name)
+    first, length = held_rows(replica.config, layout, seat, name, shape)
     part = taken(whole.to(replica.place.device), cuts(replica.config, layout, seat, name, shape))
     return part[first : first + length].clone()

@@ -94,8 +94,8 @@ class LayoutStep(ExactStep[Batch]):
     def _shard(self, batch: Batch, probe: Batch | None, key: int, size: int) -> Tensor:
         """This worker's part of one logical shard in a fresh buffer, zero-padded to `size`."""
         replica, device = self.replica, self.replica.place.device
-        flat = torch.zeros(size, device=device)
-        used = sum(self._sizes)
+        flat, used = torch.empty(size, device=device), sum(self._sizes)
+        flat[used:] = 0.0  # gradients are written once, in their place
         end = used + sum(self._observed)
         torch.manual_seed(self._key(key))
         for stage in replica.stages:
@@ -106,7 +106,9 @@ class LayoutStep(ExactStep[Batch]):
             flat[end], flat[end + 1] = loss, weight
         for part, place in zip(self._parts, torch.split(flat[:used], self._sizes), strict=True):
             gradient = part.gradient()
-            if gradient is not None:
+            if gradient is None:
+                place.zero_()
+            else:
                 place.view_as(part.mine).copy_(gradient)
             part.held.grad = None
         self._watch(flat[used : end - 1])

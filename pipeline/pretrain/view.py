@@ -125,19 +125,23 @@ def _pace(folder: StageFolder) -> list[Block]:
 
 def _workers(folder: StageFolder) -> list[Block]:
     """What each worker of a layout took, beside the plan; of the same worker in several replicas, the most."""
-    planned: dict[str, dict[str, float]] = {}
+    plan: dict[str, Any] = {}
     if folder.storage.exists("plan.json"):
-        planned = json.loads(folder.storage.get("plan.json")).get("workers", {})
+        plan = json.loads(folder.storage.get("plan.json"))
+    members, replicas = 0, plan.get("replicas", 1)
     most: dict[int, dict[str, float]] = {}
     for key in folder.storage.list(folder.key(steplog.WORKERS)):
         said = json.loads(folder.storage.get(key))
         known = most.setdefault(said["worker"], {})
+        members = max(members, said.get("members", 0))
         known |= {what: max(said.get(what, 0.0), known.get(what, 0.0)) for what in ("memory", "sent")}
     rows: list[list[Cell]] = []
     for worker, measured in sorted(most.items()):
-        plan = planned.get(str(worker), {})
-        sizes = (plan.get("memory"), measured["memory"], plan.get("sent a step"), measured["sent"])
+        own = plan.get("workers", {}).get(str(worker), {})
+        sizes = (own.get("memory"), measured["memory"], own.get("sent a step"), measured["sent"])
         rows.append([str(worker), *(figures.size(size) if size else None for size in sizes)])
     columns = ["worker", "memory planned", "measured", "sent a step planned", "measured"]
     note = "Memory is the most that was resident while it trained; a step's bytes are those of the largest batch."
+    if 0 < members < replicas:  # each had more shards of the step
+        note += f" They were counted while {members} of {replicas} replicas took part; the plan is of all."
     return [Table("Workers of a replica", columns, rows, note)] if rows else []

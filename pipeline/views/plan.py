@@ -85,9 +85,9 @@ def _workers(config: RunConfig) -> dict[str, dict[str, float]]:
     found = {}
     for rank in range(layout.workers if layout.workers > 1 else 0):
         seat = layout.seat(rank)
-        sent = sum(bytes_of.traffic(config.model, layout, seat, rows, shards).values())
+        by_axis = bytes_of.traffic(config.model, layout, seat, rows, shards, optimizer=config.optim.kind)
         held = costs.worker_memory(config, layout, seat)
-        found[str(rank)] = {**held, "memory": sum(held.values()), "sent a step": sent}
+        found[str(rank)] = {**held, "memory": sum(held.values()), "sent a step": sum(by_axis.values())}
     return found
 
 

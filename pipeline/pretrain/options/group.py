@@ -24,7 +24,7 @@ from models import checkpoint
 from models.layout_config import Layout
 from models.parts import part
 from models.shards import ranges
-from models.step import Exchange
+from models.step import Exchange, StepFacts
 from pipeline.pretrain import elastic
 from pipeline.pretrain.checkpoints import State, manifests, read
 from pipeline.pretrain.loop import Task, Trainee, load_task
@@ -52,6 +52,7 @@ class GroupTrainee(Trainee):
     def __init__(self, task: Task, place: Any) -> None:
         self.place = place
         self.measured: dict[str, Any] = {"tokens": 0}
+        self._measuring: tuple[Any, dict[str, Any]] | None = None
         self._warm = False
         super().__init__(task)
 
@@ -77,6 +78,7 @@ class GroupTrainee(Trainee):
     def gradient(self, exchange: Exchange) -> Tensor:
         """As in `Trainee`. An exchange that fails is no reason to leave the replica's other workers alone in a
         collective: it goes on with zeros, and the failure is raised at the end. A failure inside ends this process."""
+        self._measuring = None
         sent, tokens = self._counted()
         outside = Patient(exchange, sent)
         try:
@@ -88,9 +90,21 @@ class GroupTrainee(Trainee):
         if outside.failure is not None:
             raise outside.failure
         if sent is not None:
-            self.measured = {"tokens": tokens, "members": exchange.members, "sent": sent.bytes}
+            self._measuring = sent, {"tokens": tokens, "members": exchange.members}
         self._warm = True
         return total
+
+    def apply(self, total: Tensor) -> StepFacts:
+        """As in `Trainee`. What Muon sends so that a matrix is turned whole is counted too."""
+        measuring, self._measuring = self._measuring, None
+        if measuring is None:
+            return super().apply(total)
+        sent, about = measuring
+        with sent:
+            facts = super().apply(total)
+        if facts.applied:
+            self.measured = {**about, "sent": sent.bytes}
+        return facts
 
     def _counted(self) -> tuple[Any, int]:
         """(what counts the bytes that this step sends, its tokens): from the second step of this process on, once of

@@ -25,6 +25,7 @@ from models.step import ExactStep, LocalExchange, StepFacts
 
 ROWS, SHARDS, SEED, RATE = 8, 2, 1, 3e-3
 OPTIM = OptimConfig(peak_lr=RATE)
+MUON = OptimConfig(kind="muon", peak_lr=RATE, matrix_lr=0.5)
 DESCENDED: dict[str, Any] = {"smoothing": 0.1, "z_weight": 1e-3}
 
 Job = Callable[..., Any]
@@ -60,7 +61,12 @@ def steps(step: ExactStep[Pair], count: int, first: int = 0) -> list[StepFacts]:
     ]
 
 
-def one_process(config: GPTConfig, passes: int = 1) -> ExactStep[Pair]:
+def optim(name: str) -> OptimConfig:
+    """The optimiser of a case."""
+    return MUON if name.startswith("muon") else OPTIM
+
+
+def one_process(config: GPTConfig, passes: int = 1, optim: OptimConfig = OPTIM) -> ExactStep[Pair]:
     """The same training without a layout; a shard is cut into as many passes as the layout cuts it into."""
     model = GPT(config)
     init_weights(model, SEED)
@@ -75,14 +81,14 @@ def one_process(config: GPTConfig, passes: int = 1) -> ExactStep[Pair]:
         each = ROWS // passes
         return list(zip(torch.split(rows[0], each), torch.split(rows[1], each), strict=True))
 
-    return ExactStep(model, make_optimizer(model, OPTIM), loss, SHARDS, 1.0, parts=parts)
+    return ExactStep(model, make_optimizer(model, optim), loss, SHARDS, 1.0, parts=parts)
 
 
-def made(config: GPTConfig, layout: Layout) -> tuple[Replica, LayoutStep[Pair]]:
+def made(config: GPTConfig, layout: Layout, optim: OptimConfig = OPTIM) -> tuple[Replica, LayoutStep[Pair]]:
     """One worker's replica and step."""
-    layout.check(config, ROWS)
+    layout.check(config, ROWS, optim.kind)
     replica = build(config, make_place(layout), SEED, Objective(**DESCENDED))
-    return replica, LayoutStep(replica, replica.make_optimizer(OPTIM), lambda pair: pair, SHARDS, 1.0)
+    return replica, LayoutStep(replica, replica.make_optimizer(optim), lambda pair: pair, SHARDS, 1.0)
 
 
 def together(workers: int, jobs: Jobs, folder: Path) -> dict[str, Any]:

@@ -6,10 +6,11 @@ import pytest
 
 from models.config import GPTConfig
 from models.layout_config import Layout
+from models.optim_config import OptimConfig
 from models.parallel.costs import memory, traffic
 from models.parallel.measure import Sent, kept
 from models.step import LocalExchange
-from tests.models.parallel.fakes import ROWS, SHARDS, batch, made, shape, together
+from tests.models.parallel.fakes import ROWS, SHARDS, batch, made, optim, shape, together
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "fsdp": ({}, {"fsdp": 2, "micro_batches": 2}),
@@ -22,16 +23,20 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         {"layers": 4}, {"pipeline": 2, "schedule": "interleaved", "interleave": 2, "micro_batches": 2}
     ),
     "expert": ({"experts": {"count": 4, "capacity": 100.0}}, {"expert": 2}),
+    "muon, fsdp": ({"kv_heads": 2}, {"fsdp": 2}),
+    "muon, tensor": ({"vocab_size": 60, "layers": 3}, {"tensor": 2}),
+    "muon, expert": ({"experts": {"count": 4, "capacity": 100.0, "every": 2}}, {"expert": 2}),
+    "muon, pipeline": ({}, {"pipeline": 2, "micro_batches": 4}),
 }  # fmt: skip
 
 
-def measured(config: GPTConfig, layout: Layout) -> dict[str, float]:
+def measured(config: GPTConfig, layout: Layout, optim: OptimConfig) -> dict[str, float]:
     """Of the first worker: bytes sent in one step; bytes of weights, moments, and what a pass keeps."""
-    replica, step = made(config, layout)
+    replica, step = made(config, layout, optim)
     batches = [batch(0, g) for g in range(SHARDS)]
     step.apply(step.gradient(lambda g: batches[g], LocalExchange()), 1e-3)  # what is made once
     with Sent() as sent:
-        step.gradient(lambda g: batches[g], LocalExchange())
+        step.apply(step.gradient(lambda g: batches[g], LocalExchange()), 1e-3)
     activations = list[int]()
     if layout.pipeline == 1:
         with kept(replica) as activations:
@@ -43,7 +48,9 @@ def measured(config: GPTConfig, layout: Layout) -> dict[str, float]:
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    jobs = {name: (measured, (shape(**about), Layout(**layout))) for name, (about, layout) in CASES.items()}
+    jobs = {
+        name: (measured, (shape(**about), Layout(**layout), optim(name))) for name, (about, layout) in CASES.items()
+    }
     return together(2, jobs, tmp_path_factory.mktemp("costs"))
 
 
@@ -51,7 +58,9 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 def test_bytes_are_those_that_were_sent_and_held(found: dict[str, Any], name: str) -> None:
     config, layout = shape(**CASES[name][0]), Layout(**CASES[name][1])
     seat = layout.seat(0)
-    held, sent = memory(config, layout, seat, ROWS), traffic(config, layout, seat, ROWS, SHARDS)
+    held = memory(config, layout, seat, ROWS, optim(name).kind)
+    sent = traffic(config, layout, seat, ROWS, SHARDS, optimizer=optim(name).kind)
+    assert (sent["matrices"] > 0) == (name.startswith("muon") and layout.pipeline == 1)
     assert held["weights"] == found[name]["weights"]
     assert held["moments"] == found[name]["moments"]
     # targets that are not counted have no logits, and tokens choose their experts

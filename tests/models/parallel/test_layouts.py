@@ -26,7 +26,20 @@ from models.parallel.run import Replica, build
 from models.parallel.state import boxed, cut, cut_one, gather, own, take
 from models.parallel.step import LayoutStep, Pair
 from models.step import LocalExchange
-from tests.models.parallel.fakes import OPTIM, RATE, SEED, SHARDS, batch, made, one_process, shape, steps, together
+from tests.models.parallel.fakes import (
+    MUON,
+    OPTIM,
+    RATE,
+    SEED,
+    SHARDS,
+    batch,
+    made,
+    one_process,
+    optim,
+    shape,
+    steps,
+    together,
+)
 
 STEPS, TOLERANCE = 20, 2e-5
 
@@ -42,21 +55,24 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "interleaved": ({"layers": 4}, {"pipeline": 2, "schedule": "interleaved", "interleave": 2, "micro_batches": 4}),
     "expert": (SPARSE | {"bias": True}, {"expert": 2}),
     "experts by tensor": ({"experts": {"count": 4, "every": 2}, "bias": True}, {"tensor": 2, "sequence": True}),
+    "muon, fsdp": ({"activation": "gelu"}, {"fsdp": 2}),
+    "muon, tensor": ({"kv_heads": 2, "bias": True}, {"tensor": 2, "sequence": True}),
 }  # fmt: skip
 PRODUCTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "fsdp x tensor": ({}, {"fsdp": 2, "tensor": 2}),
-    "fsdp x pipeline": ({}, {"fsdp": 2, "pipeline": 2, "micro_batches": 2}),
     "tensor x pipeline": ({"bias": True}, {"tensor": 2, "sequence": True, "pipeline": 2, "micro_batches": 2}),
-    "fsdp x expert": ({"experts": {"count": 4}}, {"fsdp": 2, "expert": 2}),
+    "muon, fsdp x tensor": ({"experts": {"count": 3, "every": 2}, "kv_heads": 2}, {"fsdp": 2, "tensor": 2}),
+    "muon, fsdp x pipeline": ({"init": "mup", "base_width": 8}, {"fsdp": 2, "pipeline": 2, "micro_batches": 2}),
+    "muon, fsdp x expert": ({"experts": {"count": 6, "every": 2}}, {"fsdp": 2, "expert": 2}),
     "pipeline x expert": ({"experts": {"count": 4}}, {"pipeline": 2, "expert": 2, "micro_batches": 2}),
 }  # fmt: skip
 
 COUNTED = {"fsdp": 1, "tensor": 1, "pipeline": 2}  # axis: passes
 
 
-def trained(config: GPTConfig, layout: Layout, folder: str) -> Any:
+def trained(config: GPTConfig, layout: Layout, optim: OptimConfig, folder: str) -> Any:
     """(first state, facts of the steps, last state, whether a checkpoint in parts holds it and gives parts back)."""
-    replica, step = made(config, layout)
+    replica, step = made(config, layout, optim)
     first = gather(replica, own(replica))
     facts, mine = steps(step, STEPS), own(replica, step.optimizer)
     last = gather(replica, mine)
@@ -118,12 +134,12 @@ def rounded(layout: Layout, precision: str, recompute: bool) -> list[float]:
     return [facts.loss for facts in steps(step, 5)]
 
 
-def resharded(folder: str, in_parts: bool) -> Any:
+def resharded(folder: str, in_parts: bool, optim: OptimConfig = OPTIM) -> Any:
     """Two steps under FSDP, a checkpoint, two under tensor, a checkpoint, two under a pipeline, a checkpoint."""
     config, facts = shape(), []
     layouts = (Layout(fsdp=2), Layout(tensor=2), Layout(pipeline=2, micro_batches=2))
     for number, layout in enumerate(layouts):
-        replica, step = made(config, layout)
+        replica, step = made(config, layout, optim)
         if number:
             tensors, _ = checkpoint.load(reader(folder), str(number))
             take(replica, step.optimizer, cut(replica, tensors))
@@ -156,7 +172,7 @@ def reader(folder: str) -> Any:
 
 def jobs(cases: dict[str, tuple[dict[str, Any], dict[str, Any]]], folder: Path) -> dict[str, Any]:
     return {
-        name: (trained, (shape(**about), Layout(**layout), str(folder / name)))
+        name: (trained, (shape(**about), Layout(**layout), optim(name), str(folder / name)))
         for name, (about, layout) in cases.items()
     }
 
@@ -173,6 +189,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
             more["adafactor"] = (adafactor, (str(folder),))
             more["resharded"] = (resharded, (str(folder / "whole"), False))
             more["resharded in parts"] = (resharded, (str(folder / "parts"), True))
+            more["resharded muon"] = (resharded, (str(folder / "muon"), True, MUON))
             for axis, passes in COUNTED.items():
                 more[f"counted {axis}"] = (counted, (Layout(**{axis: 2}, micro_batches=passes),))
             for axis in ("expert", "tensor"):
@@ -197,7 +214,7 @@ def test_first_weights_have_the_bits_of_one_process(found: dict[str, Any], name:
 def test_the_loss_of_twenty_steps_is_that_of_one_process(found: dict[str, Any], name: str) -> None:
     about, given = (CASES | PRODUCTS)[name]
     layout = Layout(**given)
-    alone = one_process(shape(**about), layout.data * layout.micro_batches)
+    alone = one_process(shape(**about), layout.data * layout.micro_batches, optim(name))
     expected, (_, facts, last, _) = steps(alone, STEPS), found[name]
     assert expected[-1].loss < expected[0].loss
     for ours, theirs in zip(facts, expected, strict=True):
@@ -256,4 +273,10 @@ def test_a_checkpoint_goes_from_layout_to_layout_to_one_process(found: dict[str,
         }
     expected = steps(calm, 8)
     for ours, theirs in zip([*found["resharded"], *steps(alone, 2, first=6)], expected, strict=True):
+        assert ours.loss == pytest.approx(theirs.loss, rel=TOLERANCE)
+
+
+def test_pieces_of_a_momentum_go_from_layout_to_layout(found: dict[str, Any]) -> None:
+    expected = steps(one_process(shape(), optim=MUON), 6)
+    for ours, theirs in zip(found["resharded muon"], expected, strict=True):
         assert ours.loss == pytest.approx(theirs.loss, rel=TOLERANCE)

@@ -76,6 +76,16 @@ def test_workers_are_told_beside_the_plan(tmp_path: Path) -> None:
     ]
 
 
+def test_traffic_that_fewer_replicas_had_is_told_as_such(tmp_path: Path) -> None:
+    folder = finished(tmp_path, [line(0), line(1)])
+    folder.storage.put("plan.json", json.dumps({"workers": {}, "replicas": 2}).encode())
+    for members, told in ((1, True), (2, False)):
+        said = {"worker": 0, "memory": 1 << 20, "sent": 4096.0, "tokens": 64, "members": members}
+        folder.storage.put(folder.key("timing/workers/0-0.json"), json.dumps(said).encode())
+        notes = [block.note for block in drawn(folder).blocks if isinstance(block, Table)]
+        assert any("while 1 of 2 replicas took part" in note for note in notes) == told
+
+
 def test_spikes_and_swaps_are_told(tmp_path: Path) -> None:
     guard = {"cause": "loss", "z": 9.1, "action": "rollback", "batches": 20, "factor": 1.0, "to": 40}
     swap = {"name": "recipe/0", "at": 3, "set": {"optim.kind": "lion"}, "position": 3, "warmup": 0}

@@ -28,7 +28,7 @@ class Task:
     seed = 1
 
     def __init__(self, steps: int, shards: int, slow_until: str, fails_at: int, fails_in: int) -> None:
-        self.model_config, self.optim = GPTConfig.model_validate(SHAPE), OptimConfig(peak_lr=1e-2)
+        self.model_config, self.optim = GPTConfig.model_validate(SHAPE), OptimConfig(kind="muon", peak_lr=1e-2)
         self.how = PretrainConfig()
         self.plan = whole_plan(steps * shards * ROWS * 16, 16, ((0.0, shards * ROWS),))
         self.steps, self.shards, self._slow_until = steps, shards, slow_until

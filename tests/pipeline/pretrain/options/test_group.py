@@ -117,7 +117,7 @@ def check_workers(folder: StageFolder, layout: Layout) -> None:
         assert one["memory"] > 50 << 20
         now = layout.model_copy(update={"replicas": one["members"]})
         shards = SHARDS // one["members"]
-        planned = traffic(config, now, layout.seat(one["worker"]), ROWS, shards)
+        planned = traffic(config, now, layout.seat(one["worker"]), ROWS, shards, optimizer="muon")
         assert one["sent"] == pytest.approx(sum(planned.values()), rel=0.02)
 
 
