@@ -10,6 +10,7 @@ import sys
 import time
 import tomllib
 from collections.abc import Callable
+from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,19 +70,16 @@ def submit(spec: ClusterSpec, name: str, arguments: list[str], say: Callable[[st
         return _hand_over(client, record, runtime)
     entrypoint = shlex.join([sys.executable, *arguments])
     cloud = _local()
-    with cloud.head_lock():
-        head, keeper = cloud.standing_head(), None
+    with cloud.head_lock(), ExitStack() as undo:
+        head = cloud.standing_head()
         if head is None:
             say("starting a local head ...")
-            head, keeper = cloud.start_head(spec)
-        try:
-            client = _reach(head.address, head.token_file)
-            record = JobRecord(job, head.address, True, head.token_file, entrypoint)
-            return _hand_over(client, record, None)
-        except BaseException:
-            if keeper is not None:
-                cloud.end_keeper(keeper)
-            raise
+            head = cloud.start_head(spec, undo)
+        client = _reach(head.address, head.token_file)
+        record = JobRecord(job, head.address, True, head.token_file, entrypoint)
+        record = _hand_over(client, record, None)
+        undo.pop_all()
+        return record
 
 
 def _local() -> Any:

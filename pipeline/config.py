@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -14,6 +14,7 @@ from cluster.fields import Config, execution, result
 from models.config import GPTConfig
 from models.layout_config import LayoutError
 from models.optim_config import OptimConfig
+from models.schedule import whole_plan
 from pipeline.corpus.config import CorpusConfig
 from pipeline.evaluate.config import EvaluateConfig
 from pipeline.export.config import ExportConfig
@@ -62,15 +63,11 @@ class RunConfig(Config):
         shards = self.pretrain.logical_shards
         schedules = {"pretrain.batch": self.pretrain.batch}
         schedules |= {f"search.batches[{i}]": b for i, b in enumerate(self.search.batches)}
-        for name, schedule in schedules.items():
-            check_batch(name, schedule, shards)
-        if self.pretrain.replicas > shards:
-            raise ConfigError(
-                "pretrain.replicas",
-                self.pretrain.replicas,
-                f"at most pretrain.logical_shards = {shards}, since a replica takes whole shards",
-                "Ask for fewer replicas, or raise logical_shards (that changes the result)",
-            )
+        check_shards("pretrain", schedules, shards, self.pretrain.replicas)
+        steps = max(whole_plan(self.pretrain.tokens, self.model.context, s).steps for s in schedules.values())
+        for name, section in (("finetune", self.finetune), ("reward", self.reward)):
+            schedules = {f"{name}.batch": ((0.0, section.batch),)}
+            check_shards(name, schedules, section.logical_shards, section.replicas)
         for _, tokens in self.pretrain.context_ramp:
             if tokens < 2 or self.model.context % tokens:
                 rule = f"a length divides model.context = {self.model.context}, so that a window is whole sequences"
@@ -87,32 +84,44 @@ class RunConfig(Config):
             rule = f"model.init {self.model.init} states its rates for Adam"
             raise ConfigError("optim.kind", "sgd", rule, "Take adamw, or another init")
         check_swaps(self.pretrain.swaps, self.model, self.optim, shards)
+        late = [swap.at for swap in self.pretrain.swaps if swap.at >= steps]
+        if late and not any("batch" in swap.set for swap in self.pretrain.swaps):
+            rule = f"pretraining has at most {steps} steps, so it would never be made"
+            raise ConfigError("pretrain.swaps.at", late[0], rule, "Take an earlier step, or a token fraction below 1")
         return self
 
 
-def check_batch(name: str, schedule: BatchStages, shards: int) -> None:
-    """Raise ConfigError unless a batch schedule begins at 0, goes up in fraction, and the shards divide it."""
-    starts = [start for start, _ in schedule]
-    if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
-        raise ConfigError(name, schedule, "token fractions begin at 0.0 and go up below 1.0", "Sort the pairs")
-    for _, sequences in schedule:
-        if sequences <= 0 or sequences % shards:
-            raise ConfigError(
-                name,
-                sequences,
-                f"a batch is a multiple of pretrain.logical_shards = {shards}",
-                f"Take {max(shards, round(sequences / shards) * shards)}, or other logical_shards",
-            )
+def check_shards(section: str, schedules: Mapping[str, BatchStages], shards: int, replicas: int) -> None:
+    """Raise ConfigError unless each schedule begins at 0 and goes up, shards divide it, and each replica has one."""
+    for name, schedule in schedules.items():
+        starts = [start for start, _ in schedule]
+        if not starts or starts[0] != 0 or starts != sorted(set(starts)) or starts[-1] >= 1:
+            raise ConfigError(name, schedule, "token fractions begin at 0.0 and go up below 1.0", "Sort the pairs")
+        for _, size in schedule:
+            if size <= 0 or size % shards:
+                rule = f"a batch is a multiple of {section}.logical_shards = {shards}"
+                remedy = f"Take {max(shards, round(size / shards) * shards)}, or other logical_shards"
+                raise ConfigError(name, size, rule, remedy)
+    if replicas > shards:
+        rule = f"at most {section}.logical_shards = {shards}, since a replica takes whole shards"
+        remedy = "Ask for fewer replicas, or raise logical_shards (that changes the result)"
+        raise ConfigError(f"{section}.replicas", replicas, rule, remedy)
 
 
-def check_dialogues(config: RunConfig) -> None:
-    """Raise ConfigError where finetuning names a source that the corpus has not: it would only be told hours later."""
+def check_dialogues(config: RunConfig, stages: Collection[str] = ("finetune", "reward", "rlhf")) -> None:
+    """Raise ConfigError where one of these stages names a source that the corpus has not: hours later is too late."""
     there = [source.name for source in config.corpus.sources]
-    absent = [name for name in config.finetune.sources if name not in there]
-    if absent:
-        rule = f"finetuning learns from dialogues of the corpus, whose sources are {', '.join(there)}"
-        remedy = 'Name those with turns, add one (kind = "chats" comes with pip), or stop: --until evaluate@pretrain'
-        raise ConfigError("finetune.sources", absent, rule, remedy)
+    needs = (
+        ("finetune", "finetune.sources", config.finetune.sources, "turns", "evaluate@pretrain"),
+        ("reward", "reward.sources", config.reward.sources, "ratings", "evaluate@finetune"),
+        ("rlhf", "rlhf.sampling.sources", config.rlhf.sampling.sources, "turns", "reward"),
+    )
+    for stage, field, names, held, before in needs:
+        absent = [name for name in names if name not in there]
+        if stage in stages and absent:
+            rule = f"{stage} takes dialogues of the corpus, whose sources are {', '.join(there)}"
+            remedy = f"Name those with {held}, add one (kind chats comes with pip), or stop before: --until {before}"
+            raise ConfigError(field, absent, rule, remedy)
 
 
 def override(values: dict[str, Any], path: str, value: object) -> None:

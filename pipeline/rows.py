@@ -35,9 +35,8 @@ class Row(TypedDict):
     meta: str
 
 
-@final
-class Drop(TypedDict):
-    """Why a document is not in the training text: the step, its reason and score, and the document that it repeats."""
+class DropKeys(TypedDict):
+    """What the two final dicts of dropped things say alike: Drop, and Aside of the corpus stage."""
 
     id: str
     source: str
@@ -47,6 +46,11 @@ class Drop(TypedDict):
     partner: str
     cluster: str
     text: str
+
+
+@final
+class Drop(DropKeys):
+    """Why a document is not in the training text: the step, its reason and score, and the document that it repeats."""
 
 
 @final

@@ -63,24 +63,22 @@ def standing_head() -> HeadRecord | None:
     return record
 
 
-def start_head(spec: ClusterSpec) -> tuple[HeadRecord, "subprocess.Popen[bytes]"]:
-    """Start a keeper and wait until its head answers. Raises FirstlightError, with the log, where it does not."""
+def start_head(spec: ClusterSpec, undo: ExitStack) -> HeadRecord:
+    """Start a keeper, whose end is put on ``undo`` at once, and wait until its head answers.
+
+    Raises FirstlightError, with the log, where it does not.
+    """
     log = HeadRecord.folder() / "head.log"
     command = [sys.executable, "-m", "cluster.clouds.local", spec.model_dump_json()]
-    none, keeper = subprocess.DEVNULL, None
-    deadline = time.monotonic() + START_SECONDS
-    try:
-        with log.open("wb") as out, held():  # a keeper that nobody knows would live on
-            keeper = subprocess.Popen(command, cwd=ROOT, stdin=none, stdout=out, stderr=out, start_new_session=True)
-        while time.monotonic() < deadline and keeper.poll() is None:
-            record = HeadRecord.read()
-            if record is not None and record.pid == keeper.pid:
-                return record, keeper
-            time.sleep(0.1)
-    except BaseException:
-        if keeper is not None:
-            end_keeper(keeper)
-        raise
+    none, deadline = subprocess.DEVNULL, time.monotonic() + START_SECONDS
+    with log.open("wb") as out, held():  # a keeper that nobody knows would live on
+        keeper = subprocess.Popen(command, cwd=ROOT, stdin=none, stdout=out, stderr=out, start_new_session=True)
+        undo.callback(end_keeper, keeper)
+    while time.monotonic() < deadline and keeper.poll() is None:
+        record = HeadRecord.read()
+        if record is not None and record.pid == keeper.pid:
+            return record
+        time.sleep(0.1)
     end_keeper(keeper)
     tail = "\n".join(log.read_text(errors="replace").splitlines()[-20:])
     raise FirstlightError(f"the local head did not start; the end of {log}:\n{tail}")

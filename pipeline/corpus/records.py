@@ -6,27 +6,19 @@ A reader says where in its file a record stands, as ``byte N`` or ``row N``; ext
 import json
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any, NotRequired, TypedDict, final
+from typing import Any, NotRequired, final
 
 from pipeline import rows
-from pipeline.rows import Drop, Row
+from pipeline.rows import Drop, DropKeys, Row
 
 
 @final
-class Aside(TypedDict):
+class Aside(DropKeys):
     """A record set aside: a Drop, where it stands, and how many records it speaks for, where that is known.
 
     The place is for a reader; it belongs to no digest.
     """
 
-    id: str
-    source: str
-    step: str
-    reason: str
-    score: float
-    partner: str
-    cluster: str
-    text: str
     where: NotRequired[str]
     records: NotRequired[int]
 

@@ -1,25 +1,23 @@
-"""Settings of the finetune stage. Schemas only."""
+"""Settings of the finetune stage, and those that it shares with the reward stage. Schemas only."""
 
-from typing import Self
-
-from pydantic import model_validator
-
-from cluster.errors import ConfigError
 from cluster.fields import Config, execution, result
 from models.optim_config import OptimConfig
 
 
-def check_shards(section: str, batch: int, shards: int, replicas: int) -> None:
-    """A step's batch falls into whole logical shards, and each replica has one. Raises ConfigError."""
-    if batch % shards:
-        rule = f"a batch is a multiple of logical_shards = {shards}"
-        raise ConfigError(f"{section}.batch", batch, rule, "Change one of the two")
-    if replicas > shards:
-        rule = f"at most logical_shards = {shards}, since a replica takes whole shards"
-        raise ConfigError(f"{section}.replicas", replicas, rule, "Ask for fewer, or raise logical_shards")
+class ReplicasConfig(Config):
+    """Over what a step is spread where replicas are plain actors: shards, which fix its bits, and replicas."""
+
+    logical_shards: int = result(
+        4, "Micro-batches of a step, whatever the number of replicas: they fix the bits", unit="shards", ge=1, le=4096
+    )
+    threads: int = result(1, "Threads of one replica; they change the bits of a matrix product", unit="threads", ge=1)
+    replicas: int = execution(2, "Replicas that share a step; each is a plain Ray actor", unit="replicas", ge=1)
+    checkpoint_every: int = execution(
+        50, "Steps between checkpoints, for when every replica is lost", unit="steps", ge=1
+    )
 
 
-class FinetuneConfig(Config):
+class FinetuneConfig(ReplicasConfig):
     """Which dialogues to learn from, for how long, and on how many replicas."""
 
     sources: tuple[str, ...] = result(
@@ -36,10 +34,6 @@ class FinetuneConfig(Config):
     )
     mask_prompts: bool = result(True, "Train on the assistant's tokens only; False trains on every token", unit="none")
     batch: int = result(8, "Packed sequences a step", unit="sequences", ge=1)
-    logical_shards: int = result(
-        4, "Micro-batches of a step, whatever the number of replicas: they fix the bits", unit="shards", ge=1, le=4096
-    )
-    threads: int = result(1, "Threads of one replica; they change the bits of a matrix product", unit="threads", ge=1)
     optim: OptimConfig = result(
         OptimConfig(peak_lr=1e-3, warmup_fraction=0.1, decay_fraction=0.9, final_lr_fraction=0.1, weight_decay=0.01),
         "Optimiser",
@@ -50,12 +44,3 @@ class FinetuneConfig(Config):
     samples: int = result(12, "Held-out prompts that both models answer for the report", unit="prompts", ge=0, le=1000)
     sample_tokens: int = result(40, "Longest sampled reply", unit="tokens", ge=1)
     temperature: float = result(0.7, "Temperature of the sampled replies; 0 is greedy", unit="none", ge=0, le=2)
-    replicas: int = execution(2, "Replicas that share a step; each is a plain Ray actor", unit="replicas", ge=1)
-    checkpoint_every: int = execution(
-        50, "Steps between checkpoints, for when every replica is lost", unit="steps", ge=1
-    )
-
-    @model_validator(mode="after")
-    def _shards_divide(self) -> Self:
-        check_shards("finetune", self.batch, self.logical_shards, self.replicas)
-        return self

@@ -3,30 +3,15 @@
 from cluster.launch import actor_host
 from pipeline.finetune import select, sft
 from pipeline.finetune.packing import from_bytes, to_bytes
-from pipeline.pretrain import elastic
+from pipeline.finetune.replicas import train
 from pipeline.stage import StageContext
 
 
 def run(ctx: StageContext) -> None:
     """Leave ``model/``, ``metrics/steps.jsonl``, ``dialogues.json``, ``heldout.json`` and ``samples.jsonl``."""
-    config = ctx.config.finetune
     _prepare(ctx)
     ctx.count(**ctx.folder.read_json("dialogues.json"))
-
-    elastic.train(
-        ctx,
-        "pipeline.finetune.sft:make_task",
-        {
-            "config": config.model_dump(mode="json"),
-            "seed": ctx.config.seed,
-            "fingerprint": ctx.folder.fingerprint,
-        },
-        replicas=config.replicas,
-        threads=config.threads,
-        checkpoint_every=config.checkpoint_every,
-        launch=actor_host,
-        label="finetune",
-    )
+    train(ctx, "pipeline.finetune.sft:make_task", ctx.config.finetune, actor_host)
     _compare(ctx)
 
 

@@ -20,7 +20,7 @@ from pipeline.evaluate.weights import check_match, load_gpt, load_shape
 from pipeline.finetune.config import FinetuneConfig
 from pipeline.finetune.packing import POSITIONS, SEGMENTS, TARGETS, TOKENS, Rows, from_bytes
 from pipeline.stage import StageFolder
-from pipeline.tokens.order import permute
+from pipeline.tokens.order import in_passes
 from pipeline.tokens.pieces import load_tokenizer
 
 TRAIN, HELDOUT = "work/train.bin", "work/heldout.bin"
@@ -52,12 +52,6 @@ def loss(model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
     return next_token_sum(model.logits(hidden_BTD[counted])[None], batch.targets[counted][None])
 
 
-def drawn(seed: int, count: int, k: int) -> int:
-    """Which of ``count`` members stands k-th in the order of training: pass after pass, each in an order of its own."""
-    epoch, within = divmod(k, count)
-    return permute(seed, epoch, count, within)
-
-
 class SftTask:
     """A pure function of (packed rows, config, step, shard)."""
 
@@ -73,15 +67,11 @@ class SftTask:
         """The pretrained model."""
         return load_gpt(self.start).train()
 
-    def order(self, k: int) -> int:
-        """The row that stands k-th in the order of training."""
-        return drawn(self.seed, len(self.rows), k)
-
     def shard(self, step: int, g: int) -> Batch:
         """A contiguous share of the step's rows."""
         each = self.config.batch // self.shards
         first = step * self.config.batch + g * each
-        return Batch.of(self.rows[[self.order(k) for k in range(first, first + each)]])
+        return Batch.of(self.rows[[in_passes(self.seed, len(self.rows), k) for k in range(first, first + each)]])
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:
         return loss(model, batch)

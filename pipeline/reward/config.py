@@ -1,15 +1,11 @@
 """Settings of the reward stage. Schemas only."""
 
-from typing import Self
-
-from pydantic import model_validator
-
-from cluster.fields import Config, execution, result
+from cluster.fields import result
 from models.optim_config import OptimConfig
-from pipeline.finetune.config import check_shards
+from pipeline.finetune.config import ReplicasConfig
 
 
-class RewardConfig(Config):
+class RewardConfig(ReplicasConfig):
     """Which rated chats become pairs, and how the model learns from them."""
 
     sources: tuple[str, ...] = result(("chats",), "Sources whose rows hold ratings", unit="none", min_length=1)
@@ -34,10 +30,6 @@ class RewardConfig(Config):
     )
     head_std: float = result(0.02, "Standard deviation of the new head's weights", unit="none", ge=0)
     batch: int = result(16, "Pairs a step", unit="pairs", ge=1)
-    logical_shards: int = result(
-        4, "Micro-batches of a step, whatever the number of replicas: they fix the bits", unit="shards", ge=1, le=4096
-    )
-    threads: int = result(1, "Threads of one replica; they change the bits of a matrix product", unit="threads", ge=1)
     optim: OptimConfig = result(
         OptimConfig(peak_lr=1e-3, warmup_fraction=0.1, decay_fraction=0.9, final_lr_fraction=0.1, weight_decay=0.1),
         "Optimiser",
@@ -46,12 +38,3 @@ class RewardConfig(Config):
     test_chats: int = result(600, "Most held-out chats that are scored", unit="chats", ge=2)
     confidence: float = result(0.95, "Coverage of the accuracy's interval", unit="fraction", gt=0, lt=1)
     resamples: int = result(1000, "Bootstrap resamples of the held-out chats", unit="resamples", ge=100)
-    replicas: int = execution(2, "Replicas that share a step; each is a plain Ray actor", unit="replicas", ge=1)
-    checkpoint_every: int = execution(
-        50, "Steps between checkpoints, for when every replica is lost", unit="steps", ge=1
-    )
-
-    @model_validator(mode="after")
-    def _shards_divide(self) -> Self:
-        check_shards("reward", self.batch, self.logical_shards, self.replicas)
-        return self

@@ -1,7 +1,7 @@
 """The reward stage on Ray: elastic replicas, each a plain actor, then the held-out accuracy in the driver."""
 
 from cluster.launch import actor_host
-from pipeline.pretrain import elastic
+from pipeline.finetune.replicas import train
 from pipeline.reward import measure, ranking
 from pipeline.stage import StageContext
 
@@ -14,21 +14,7 @@ def run(ctx: StageContext) -> None:
         ctx.folder.write_json(ranking.PAIRS, made.work)
         ctx.folder.write_json("pairs.json", made.counts)
     ctx.count(**ctx.folder.read_json("pairs.json"))
-
-    elastic.train(
-        ctx,
-        "pipeline.reward.ranking:make_task",
-        {
-            "config": config.model_dump(mode="json"),
-            "seed": ctx.config.seed,
-            "fingerprint": ctx.folder.fingerprint,
-        },
-        replicas=config.replicas,
-        threads=config.threads,
-        checkpoint_every=config.checkpoint_every,
-        launch=actor_host,
-        label="reward",
-    )
+    train(ctx, "pipeline.reward.ranking:make_task", config, actor_host)
     if not ctx.folder.done("accuracy.json"):
         work = ctx.folder.read_json(ranking.PAIRS)
         ctx.folder.write_json("accuracy.json", measure.accuracy_of(ctx.folder, work, config, ctx.config.seed))

@@ -18,9 +18,9 @@ from models.losses import bradley_terry_sum
 from models.tokenizer import Tokenizer
 from pipeline.evaluate.weights import load_gpt, load_shape
 from pipeline.finetune.dialogues import Dialogue
-from pipeline.finetune.sft import drawn
 from pipeline.reward.config import RewardConfig
 from pipeline.stage import StageFolder
+from pipeline.tokens.order import in_passes
 
 PAIRS = "work/pairs.json"  # {"train": [[ids, ids], ...], "chats": [ids, ...]}
 
@@ -67,15 +67,11 @@ class RankingTask:
         model.init_head(self.config.head_std, self.seed)
         return model.train()
 
-    def order(self, k: int) -> int:
-        """The pair that stands k-th in the order of training."""
-        return drawn(self.seed, len(self.pairs), k)
-
     def shard(self, step: int, g: int) -> Batch:
         """A contiguous share of the step's pairs."""
         each = self.config.batch // self.shards
         first = step * self.config.batch + g * each
-        mine = [self.pairs[self.order(k)] for k in range(first, first + each)]
+        mine = [self.pairs[in_passes(self.seed, len(self.pairs), k)] for k in range(first, first + each)]
         return Batch.of([chosen for chosen, _ in mine] + [rejected for _, rejected in mine])
 
     def loss(self, model: nn.Module, batch: Batch) -> tuple[Tensor, Tensor]:

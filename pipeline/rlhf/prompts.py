@@ -13,7 +13,7 @@ from pipeline.finetune.select import keyed
 from pipeline.rlhf.config import SamplingConfig
 from pipeline.rlhf.types import Chunk, Prompt
 from pipeline.stage import StageFolder
-from pipeline.tokens.order import permute
+from pipeline.tokens.order import in_passes
 from pipeline.tokens.pieces import load_tokenizer
 
 
@@ -72,9 +72,9 @@ def train_chunks(prompts: Sequence[Prompt], config: SamplingConfig, seed: int, i
     chunks = []
     for index in range(config.chunks):
         first = (iteration * config.chunks + index) * config.chunk
-        places = [divmod(k, len(prompts)) for k in range(first, first + config.chunk)]
-        drawn = tuple(prompts[permute(seed, epoch, len(prompts), within)] for epoch, within in places)
-        chunks.append(Chunk("train", iteration, index, drawn, tuple(epoch for epoch, _ in places)))
+        places = range(first, first + config.chunk)
+        drawn = tuple(prompts[in_passes(seed, len(prompts), k)] for k in places)
+        chunks.append(Chunk("train", iteration, index, drawn, tuple(k // len(prompts) for k in places)))
     return chunks
 
 

@@ -33,6 +33,12 @@ def permute(seed: int, epoch: int, n: int, k: int) -> int:
             return k
 
 
+def in_passes(seed: int, n: int, k: int) -> int:
+    """Which of n members stands k-th where all are passed over again and again, each time in an order of its own."""
+    epoch, within = divmod(k, n)
+    return permute(seed, epoch, n, within)
+
+
 @lru_cache(maxsize=1024)
 def _keys(seed: int, epoch: int) -> tuple[int, ...]:
     digest = hashlib.blake2b(f"order {seed} {epoch}".encode(), digest_size=8 * ROUNDS).digest()
@@ -187,8 +193,8 @@ class Order:
         place = permute(self._seed, 0, self._total, k)
         i = bisect_right(self._ends, place)
         source = self._sources[i]
-        epoch, turn = divmod(place - (self._ends[i - 1] if i else 0), self._lengths[source])
-        return source, permute(self._seeds[source], epoch, self._lengths[source], turn)
+        turn = place - (self._ends[i - 1] if i else 0)
+        return source, in_passes(self._seeds[source], self._lengths[source], turn)
 
     def got(self) -> dict[str, dict[str, Any]]:
         """Asked and got: share asked, share got, samples, and passes over the source."""

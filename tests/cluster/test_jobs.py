@@ -7,15 +7,19 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from cluster import jobs
+from cluster.clouds import local
 from cluster.config import ClusterSpec
 from cluster.errors import ConfigError, UserError
 from cluster.home import ROOT
 from cluster.jobs import exit_code, read_spec
 from cluster.reaper import members
-from cluster.records import JobRecord
+from cluster.records import HeadRecord, JobRecord
 from pipeline.cli_jobs import run_arguments
 
 REMOTE = ClusterSpec(address="http://head:8265")
@@ -85,6 +89,46 @@ def test_record_keeps_end_and_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 def test_exit_codes() -> None:
     assert [exit_code(replace(RECORD, status=s)) for s in ("SUCCEEDED", "FAILED", "STOPPED")] == [0, 1, 130]
+
+
+@pytest.mark.parametrize("moment", ["its keeper begins", "it has begun", "it gets the job", ""])
+def test_a_head_started_for_a_job_is_ended_by_ctrl_c_at_any_moment_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str
+) -> None:
+    monkeypatch.setenv("FIRSTLIGHT_HOME", str(tmp_path))
+    started, ended = list[object](), list[object]()
+
+    def at(now: str) -> None:
+        if now == moment:
+            signal.raise_signal(signal.SIGINT)
+
+    class Keeper:
+        """A keeper's process whose head answers at once."""
+
+        def __init__(self, *_: object, **__: object) -> None:
+            self.pid = os.getpid()
+            self.poll = lambda: None
+            self.wait, self.terminate = lambda: None, lambda: ended.append(self)
+            HeadRecord("http://127.0.0.1:1", "", self.pid).write()
+            started.append(self)
+            at("its keeper begins")
+
+    def start_head(*arguments: Any, begin: Any = local.start_head) -> Any:
+        head = begin(*arguments)
+        at("it has begun")  # nothing was given to the caller yet
+        return head
+
+    monkeypatch.setattr(local, "subprocess", SimpleNamespace(Popen=Keeper, DEVNULL=None))
+    monkeypatch.setattr(local, "start_head", start_head)
+    client = SimpleNamespace(submit_job=lambda **_: at("it gets the job"))
+    monkeypatch.setattr(jobs, "open_client", lambda *_: client)
+    try:
+        accepted = jobs.submit(ClusterSpec(), "try", [], lambda text: None).job.startswith("try-")
+    except KeyboardInterrupt:
+        accepted = False
+    assert accepted == (not moment)
+    assert len(started) == 1
+    assert ended == (started if moment else [])
 
 
 def run(home: Path, *command: str) -> subprocess.Popen[str]:

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cluster.errors import UserError
-from pipeline.tokens.order import Order, asked, mixture, permute, quotas, shares
+from pipeline.tokens.order import Order, asked, in_passes, mixture, permute, quotas, shares
 
 LENGTHS = {"chats": 400, "code": 250, "docs": 10, "empty": 0}
 
@@ -30,6 +30,13 @@ def test_permutations_differ_by_seed_and_epoch_and_look_shuffled() -> None:
 def test_permutations_are_frozen() -> None:
     """Another value would change the order of every run."""
     assert [permute(1, 0, 10, k) for k in range(10)] == FROZEN
+
+
+@pytest.mark.parametrize("n", [1, 7, 16])
+def test_each_pass_holds_every_member_once_in_an_order_of_its_own(n: int) -> None:
+    passes = [[in_passes(3, n, epoch * n + k) for k in range(n)] for epoch in range(3)]
+    assert all(sorted(one) == list(range(n)) for one in passes)
+    assert passes == [[permute(3, epoch, n, k) for k in range(n)] for epoch in range(3)]
 
 
 def test_shares_follow_the_formula() -> None:
