@@ -27,6 +27,7 @@ def submit(
         str, typer.Option("--out", help="The run directory, absolute or a URI; locally runs/RECIPE where not given.")
     ] = "",
     sets: Annotated[list[str] | None, typer.Option("--set", help="Override a field: a.b=value. May repeat.")] = None,
+    until: Annotated[str, typer.Option("--until", help="The last stage to make.", metavar="STAGE")] = "",
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Follow the log until the job ends.")] = True,
 ) -> None:
     """Run a recipe as a Ray job. "local" starts a cluster of real processes where none of ours stands.
@@ -36,10 +37,12 @@ def submit(
     from cluster import jobs
     from pipeline.config import check_dialogues
     from pipeline.recipes import load
+    from pipeline.stages import through
 
     spec = jobs.read_spec(cluster)
     arguments = run_arguments(spec, recipe, out, sets or [])
-    check_dialogues(load(recipe, sets or []))  # a mistake is told here, not by the job
+    check_dialogues(load(recipe, sets or []), through(until))  # a mistake is told here, not by the job
+    arguments += ["--until", until] if until else []
     record = jobs.submit(spec, Path(recipe).stem, arguments, _say)
     _say(f"job {record.job} at {record.address}")
     if not follow:

@@ -18,11 +18,12 @@ from cluster.lease import Lease
 from cluster.memory import MemoryMeter
 from cluster.storage import LocalStorage, open_storage
 from cluster.telemetry import Events, Terminal
-from pipeline.config import RunConfig, build, check_dialogues
+from pipeline import ready
+from pipeline.config import RunConfig, build
 from pipeline.environment import machine, versions
 from pipeline.lineage import Stage, clean, commit
 from pipeline.stage import StageContext, StageFolder, folder_of
-from pipeline.stages import JOURNEY, NAMES, summaries, views
+from pipeline.stages import JOURNEY, summaries, views
 
 OURS = ("lease/", "events/", "logs/", "plan.json", "report.")  # may stand before run.toml does
 
@@ -127,8 +128,7 @@ def run_journey(config: RunConfig, out: str, terminal: Terminal, until: str | No
     Raises FirstlightError; a KeyboardInterrupt becomes Interrupted once what stands is safe. The report is written in
     any case.
     """
-    if until is None or NAMES.index(until) >= NAMES.index("finetune"):
-        check_dialogues(config)
+    ready.check(config, until)
     storage = open_storage(out)
     made: list[Made] = []
     with ExitStack() as stack:
@@ -223,7 +223,7 @@ def read_config(storage: LocalStorage) -> RunConfig:
 def _keep_plan(driver: Driver) -> None:
     """Predict the run before its first stage; the report shows it beside what was measured.
 
-    A config that has changed is predicted anew, at the rate that was measured, so that what stands is told as before.
+    A config that has changed is predicted anew, at the rate that was measured; what stands keeps its prediction.
     """
     view = importlib.import_module("pipeline.views.plan")
     kept = json.loads(driver.storage.get("plan.json")) if driver.storage.exists("plan.json") else {}
@@ -232,9 +232,27 @@ def _keep_plan(driver: Driver) -> None:
     plan = view.make_plan(driver.config, rate)
     if plan.config == kept.get("config"):
         return
-    if kept:
-        driver.events.add("plan_renewed", what="the plan was made anew, as the config has changed")
+    if "config" in kept:
+        stands = _standing(driver)
+        plan = view.standing(plan, kept, stands)
+        what = "the plan was made anew, as the config has changed"
+        driver.events.add("plan_renewed", what=what, kept_for=", ".join(stands) or "no stage")
+    elif kept:
+        what = "the plan was made anew, as the one before does not say of which config it was"
+        driver.events.add("plan_renewed", what=what)
     driver.storage.put("plan.json", json.dumps(plan.to_json(), indent=1).encode())
+
+
+def _standing(driver: Driver) -> list[str]:
+    """Stages that the config leaves as they are, if what they read outside of the run is as it was."""
+    digests: dict[str, str] = {}
+    for stage in JOURNEY:
+        found = StageFolder.open(str(driver.storage), stage.name).manifest()
+        if not found or not digests.keys() >= {*stage.inputs}:
+            continue
+        if found["fingerprint"] == stage.fingerprint(driver.config, digests, found.get("outside", "")):
+            digests[stage.name] = found["digest"]
+    return [*digests]
 
 
 def _report(run: str, events: Events) -> None:

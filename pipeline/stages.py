@@ -2,6 +2,7 @@
 
 import importlib
 
+from cluster.errors import ConfigError
 from cluster.fields import EXECUTION, mark_of
 from pipeline.lineage import Stage
 from pipeline.pretrain.config import IN_TRIALS, PretrainConfig
@@ -45,6 +46,13 @@ JOURNEY: tuple[Stage, ...] = (
 )
 
 NAMES: tuple[str, ...] = tuple(stage.name for stage in JOURNEY)
+
+
+def through(until: str | None) -> tuple[str, ...]:
+    """The stages up to one of them, or all. Raises ConfigError where there is no such stage."""
+    if until and until not in NAMES:
+        raise ConfigError("--until", until, "there is no such stage", f"Stages: {', '.join(NAMES)}")
+    return NAMES[: NAMES.index(until) + 1] if until else NAMES
 
 
 def views() -> list[StageView]:

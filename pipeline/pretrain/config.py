@@ -117,6 +117,9 @@ class PretrainConfig(Config):
         """The replicas of a layout are the section's own, which change no bits."""
         layout = values.get("layout") if isinstance(values, dict) else None
         if isinstance(layout, dict) and layout.get("replicas", 1) != 1:
+            if values.get("replicas", layout["replicas"]) != layout["replicas"]:
+                rule = f"pretrain.replicas = {values['replicas']} says otherwise"
+                raise ConfigError("pretrain.layout.replicas", layout["replicas"], rule, "Say it in one place")
             inside = {key: value for key, value in layout.items() if key != "replicas"}
             return {**values, "replicas": layout["replicas"], "layout": inside}
         return values

@@ -5,7 +5,8 @@ beside what was measured.
 """
 
 import time
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from cluster.errors import ConfigError
@@ -74,6 +75,23 @@ def make_plan(config: RunConfig, rate: float | None) -> Plan:
         notes=_notes(config, found["pretrain"], used, rate is not None),
         workers=_workers(config),
     )
+
+
+def standing(plan: Plan, kept: dict[str, Any], stages: Collection[str]) -> Plan:
+    """The plan with what `kept`, the plan before it, predicted of stages that are not made again.
+
+    What was measured of them was measured under that one: fields that change no result, such as the number of replicas,
+    and a rate of other threads would move the prediction alone.
+    """
+    found: dict[str, Any] = {}
+    for name in ("tokens", "steps", "flops", "seconds", "peaks"):
+        now, was = getattr(plan, name), kept[name]
+        from_where = {stage: was if stage in stages and stage in kept["seconds"] else now for stage in plan.seconds}
+        found[name] = {stage: sizes[stage] for stage, sizes in from_where.items() if stage in sizes}
+    if "pretrain" in stages:
+        found |= {name: kept[name] for name in ("memory", "replicas", "workers")}
+    note = f"What is told of {', '.join(stages)} is of an earlier plan, as they stand."
+    return replace(plan, **found, notes=[*plan.notes, note] if stages else plan.notes)
 
 
 def _workers(config: RunConfig) -> dict[str, dict[str, float]]:

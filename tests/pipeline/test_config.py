@@ -11,9 +11,10 @@ import pytest
 from cluster.errors import ConfigError, UserError
 from cluster.storage import LocalStorage
 from cluster.telemetry import Terminal
-from pipeline.config import build, merge, override, parse_set
+from pipeline.config import build, check_dialogues, merge, override, parse_set
 from pipeline.recipes import RECIPES, load
 from pipeline.run import Driver, _keep_plan, _same_recipe, run_journey
+from pipeline.stages import NAMES
 from pipeline.views.plan import make_plan
 
 
@@ -30,6 +31,10 @@ from pipeline.views.plan import make_plan
         ("search.batches=[[[0.0, 4], [0.5, 5]]]", ["search.batches[0]", "5", "Take 4"]),
         ("pretrain.batch=[[0.5, 4]]", ["pretrain.batch", "begin at 0.0"]),
         ("pretrain.replicas=5", ["pretrain.replicas", "5", "at most pretrain.logical_shards = 4"]),
+        ("finetune.batch=6", ["finetune.batch", "6", "multiple of finetune.logical_shards = 4", "Take 8"]),
+        ("reward.batch=2", ["reward.batch", "2", "multiple of reward.logical_shards = 4", "Take 4"]),
+        ("finetune.replicas=8", ["finetune.replicas", "8", "at most finetune.logical_shards = 4"]),
+        ("reward.replicas=5", ["reward.replicas", "5", "at most reward.logical_shards = 4"]),
         ("model.vocab_size=5000", ["model.vocab_size", "5000", "tokens.vocab_size = 4096"]),
         ("model.heads=5", ["model", "multiple of 2 x heads"]),
         ("optim.warmup_fraction=0.9", ["optim", "at most 1"]),
@@ -130,6 +135,13 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
         (["optim.kind=sgd", "model.init=mup", "model.base_width=64"], "optim.kind", "for Adam. Take adamw"),
         (["pretrain.context_ramp=[[0.0, 100]]"], "pretrain.context_ramp", "divides model.context"),
         (["pretrain.fim_rate=0.5"], "pretrain.fim_rate", "tokens.file"),
+        (["pretrain.layout={replicas=3}", "pretrain.replicas=2"], "pretrain.layout.replicas", "Say it in one place"),
+        (["pretrain.swaps=[{at=5000, set={batch=0}}]"], "pretrain.swaps.set.batch", "multiple of"),
+        (
+            ['pretrain.swaps=[{at=5000, set={"optim.beta2"=0.99}}]'],
+            "pretrain.swaps.at",
+            "steps, so it would never be made. Take an earlier step",
+        ),
     ],
 )
 def test_what_does_not_fit_together_names_field_rule_and_remedy(sets: list[str], field: str, said: str) -> None:
@@ -152,6 +164,37 @@ def test_a_run_to_finetuning_without_its_dialogues_is_refused_before_it_begins(t
     assert "whose sources are mine" in caught.value.rule
     assert "--until evaluate@pretrain" in caught.value.remedy
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("own", "field", "held", "before"),
+    [
+        ([], "reward.sources", "ratings", "evaluate@finetune"),
+        (['reward.sources=["mine"]'], "rlhf.sampling.sources", "turns", "reward"),
+    ],
+)
+def test_later_stages_are_asked_too_but_none_that_the_run_does_not_make(
+    own: list[str], field: str, held: str, before: str
+) -> None:
+    config = load("tiny", [f"corpus.sources={OWN}", 'finetune.sources=["mine"]', *own])
+    with pytest.raises(ConfigError) as caught:
+        check_dialogues(config, NAMES)
+    assert (caught.value.field, caught.value.value) == (field, ["chats"])
+    assert f"Name those with {held}" in caught.value.remedy
+    assert caught.value.remedy.endswith(f"--until {before}")
+    check_dialogues(config, NAMES[: NAMES.index(before) + 1])  # what the remedy says is taken
+
+
+def test_one_absent_name_beside_one_that_is_there_is_not_dropped() -> None:
+    config = load("tiny", ['finetune.sources=["chats", "chat"]'])
+    with pytest.raises(ConfigError) as caught:
+        check_dialogues(config)
+    assert caught.value.value == ["chat"]
+
+
+def test_a_run_that_ends_before_finetuning_needs_no_dialogue() -> None:
+    config = load("tiny", [f"corpus.sources={OWN}"])
+    check_dialogues(config, NAMES[: NAMES.index("evaluate@pretrain") + 1])
 
 
 def test_a_plan_says_that_it_would_be_refused() -> None:

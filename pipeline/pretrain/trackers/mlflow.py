@@ -22,11 +22,7 @@ class _Run:
 
 def start(folder: Path, run: str, config: dict[str, Any]) -> _Run:
     """A run there, the same after a resume. Raises ConfigError where mlflow is not installed."""
-    try:
-        mlflow = importlib.import_module("mlflow")
-    except ImportError:
-        rule = "the package mlflow is not installed"
-        raise ConfigError("pretrain.trackers", "mlflow", rule, "pip install mlflow") from None
+    mlflow = load()
     note = folder / ID
     made = mlflow.start_run(run_id=note.read_text() if note.exists() else None, run_name=Path(run).name)
     if not note.exists():
@@ -34,3 +30,12 @@ def start(folder: Path, run: str, config: dict[str, Any]) -> _Run:
         note.write_text(made.info.run_id)
         mlflow.log_params({key: str(value)[:500] for key, value in config.items()})
     return _Run(mlflow)
+
+
+def load() -> Any:
+    """The package. Raises ConfigError where it is not installed."""
+    try:
+        return importlib.import_module("mlflow")
+    except ImportError:
+        rule = "the package mlflow is not installed"
+        raise ConfigError("pretrain.trackers", "mlflow", rule, "pip install mlflow") from None

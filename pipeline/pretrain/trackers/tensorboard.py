@@ -22,10 +22,11 @@ class _Events:
 
 def start(folder: Path, run: str, config: dict[str, Any]) -> _Events:
     """A writer of ``tensorboard/`` in the folder. Raises ConfigError where neither package is installed."""
-    return _Events(_writer()(str(folder / "tensorboard")))
+    return _Events(load()(str(folder / "tensorboard")))
 
 
-def _writer() -> Any:
+def load() -> Any:
+    """The class of writers. Raises ConfigError where no package has one."""
     for name in ("torch.utils.tensorboard", "tensorboardX"):
         with suppress(ImportError):
             return importlib.import_module(name).SummaryWriter

@@ -21,11 +21,16 @@ class _Run:
 
 def start(folder: Path, run: str, config: dict[str, Any]) -> _Run:
     """A run there, the same after a resume: its id is made of the run's folder. Raises ConfigError without wandb."""
-    try:
-        wandb = importlib.import_module("wandb")
-    except ImportError:
-        rule, remedy = "the package wandb is not installed", "pip install wandb, then wandb login"
-        raise ConfigError("pretrain.trackers", "wandb", rule, remedy) from None
+    wandb = load()
     folder.mkdir(parents=True, exist_ok=True)
     name, key = Path(run).name, hashlib.sha256(str(Path(run).absolute()).encode()).hexdigest()[:12]
     return _Run(wandb.init(dir=str(folder), name=name, id=key, resume="allow", config=config))
+
+
+def load() -> Any:
+    """The package. Raises ConfigError where it is not installed."""
+    try:
+        return importlib.import_module("wandb")
+    except ImportError:
+        rule, remedy = "the package wandb is not installed", "pip install wandb, then wandb login"
+        raise ConfigError("pretrain.trackers", "wandb", rule, remedy) from None

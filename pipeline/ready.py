@@ -1,0 +1,20 @@
+"""What can be told before a run begins, rather than hours later: what its stages will miss. Makes nothing."""
+
+import importlib
+
+from pipeline.config import RunConfig, check_dialogues
+from pipeline.stages import JOURNEY, through
+
+
+def check(config: RunConfig, until: str | None = None) -> None:
+    """Raise ConfigError where a stage up to ``until`` would be refused: its dialogues, files and packages.
+
+    It looks at the machine it runs on; what `RunConfig` refuses by itself is wrong on every machine.
+    """
+    names = through(until)
+    check_dialogues(config, names)
+    for stage in JOURNEY[: len(names)]:
+        stage.read_outside(config)
+    if "pretrain" in names:
+        for name in config.pretrain.trackers:
+            importlib.import_module(f"pipeline.pretrain.trackers.{name}").load()
