@@ -1,16 +1,22 @@
-"""The elastic step of 2 replicas beside DistributedDataParallel of 2 processes, one thread each, interleaved.
+"""The elastic step of 2 replicas beside torchrun + DistributedDataParallel of 2 processes, interleaved.
 
-Ours is the shipped one: quorum, exact sum over gloo, commit vote, status; without Ray, which is not in a step's path.
+torchrun starts the processes, in which both kinds of step take turns: DDP's process group is the one of torchrun's
+environment, with the one thread each that it sets. Ours is the shipped one: quorum, exact sum over gloo, commit vote,
+status; without Ray, which is not in a step's path.
 DDP is given the better of two: micro-batches as ours with one all-reduce, or a process's whole share at once.
 """
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
-from torch import multiprocessing, nn
+from torch import nn
 
 from benchmarks import loops
 from benchmarks.claim import record
@@ -22,39 +28,38 @@ from pipeline.pretrain.watch import Status
 from pipeline.stage import StageFolder
 
 ROUNDS, EACH, SEQUENCES, SHARDS, WORLD = 9, 3, 16, 4, 2
+TIMES = "times.json"
 SHAPES = {"tiny": loops.TINY, "6 M": loops.SIX_MILLION}
 
 
 def main() -> None:
     """The least ratio over the models."""
-    found = {name: compare(shape) for name, shape in SHAPES.items()}
+    found = {name: compare(name) for name in SHAPES}
     value = min(float(one["ratio"]) for one in found.values())
     what = "tokens/s of the exact step, 2 replicas / DistributedDataParallel, 2 processes"
     record("ddp", what, "", value, "at least 0.95", value >= 0.95, runs=[found], peers={"torch": torch.__version__})
 
 
-def compare(shape: GPTConfig) -> dict[str, Any]:
+def compare(name: str) -> dict[str, Any]:
     """Both in the same two processes, in turn."""
     from torchft.coordination import LighthouseServer
 
     lighthouse = LighthouseServer(bind="[::]:0", min_replicas=WORLD, join_timeout_ms=1000)
-    context = multiprocessing.get_context("spawn")
-    answers = context.SimpleQueue()
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={WORLD}"]
     with tempfile.TemporaryDirectory() as folder:
-        args = (shape, lighthouse.address(), folder, answers)
-        multiprocessing.spawn(member, args, WORLD)  # type: ignore[no-untyped-call]
+        arguments = ["-m", "benchmarks.ddp", name, lighthouse.address(), folder]
+        subprocess.run([*torchrun, *arguments], check=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+        times: dict[str, list[float]] = json.loads(Path(folder, TIMES).read_text())
     lighthouse.shutdown()
-    times: dict[str, list[float]] = answers.get()
-    ratios = {name: loops.ratio(times, name, "ours") for name in times if name != "ours"}
-    rate = EACH * SEQUENCES * shape.context / min(times["ours"])
+    ratios = {peer: loops.ratio(times, peer, "ours") for peer in times if peer != "ours"}
+    rate = EACH * SEQUENCES * SHAPES[name].context / min(times["ours"])
     return {"ratio": min(ratios.values()), **ratios, "tokens_s": round(rate)}
 
 
-def member(rank: int, shape: GPTConfig, lighthouse: str, folder: str, answers: Any) -> None:
-    """One of the two processes; the first tells the times."""
-    torch.set_num_threads(1)
-    store = f"file://{folder}/store"
-    dist.init_process_group("gloo", init_method=store, rank=rank, world_size=WORLD)
+def member(name: str, lighthouse: str, folder: str) -> None:
+    """One of the two processes; the first writes the times."""
+    dist.init_process_group("gloo")
+    rank, shape = dist.get_rank(), SHAPES[name]
     task = loops.Rows(shape, loops.rows(shape, SEQUENCES), SHARDS, (ROUNDS + 1) * EACH)
     own = task.batch.chunk(WORLD)[rank]
     trainee = Trainee.new(task)
@@ -69,10 +74,10 @@ def member(rank: int, shape: GPTConfig, lighthouse: str, folder: str, answers: A
     assert trainee.done and not status.redone, f"rank {rank}: {status.redone} steps were redone"
     dist.barrier()
     if rank == 0:
-        answers.put(times)
+        Path(folder, TIMES).write_text(json.dumps(times))
     manager.shutdown(wait=False)
     dist.destroy_process_group()
-    os._exit(0)  # torchft's threads do not end by themselves
+    os._exit(0)  # torchft's threads do not end by themselves, and torchrun waits for both
 
 
 def wrapped(shape: GPTConfig) -> nn.Module:
@@ -82,4 +87,4 @@ def wrapped(shape: GPTConfig) -> nn.Module:
 
 
 if __name__ == "__main__":
-    main()
+    member(*sys.argv[1:]) if sys.argv[1:] else main()  # torchrun gives a member its arguments
