@@ -43,14 +43,16 @@ def tree_sum(lo: int, size: int, leaf: Callable[[int], Tensor]) -> Tensor:
 
 def combine(have: Mapping[Node, Tensor], shards: int) -> Tensor:
     """The root of the tree over `shards` leaves, from nodes that cover it. Raises KeyError if one is missing."""
+    return _node(have, shards, 0, 1 << (shards - 1).bit_length())
 
-    def node(lo: int, size: int) -> Tensor:
-        if (lo, size) in have:
-            return have[(lo, size)]
-        if size == 1:
-            raise KeyError(f"no sum covers shard {lo} of {shards}")
-        half = size // 2
-        left = node(lo, half)
-        return left if lo + half >= shards else left + node(lo + half, half)
 
-    return node(0, 1 << (shards - 1).bit_length())
+def _node(have: Mapping[Node, Tensor], shards: int, lo: int, size: int) -> Tensor:
+    """The sum at one node. No closure: one that calls itself is a cycle, which would hold a step's sums until the
+    collector comes, a whole gradient a step."""
+    if (lo, size) in have:
+        return have[(lo, size)]
+    if size == 1:
+        raise KeyError(f"no sum covers shard {lo} of {shards}")
+    half = size // 2
+    left = _node(have, shards, lo, half)
+    return left if lo + half >= shards else left + _node(have, shards, lo + half, half)

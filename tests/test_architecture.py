@@ -49,6 +49,7 @@ FLOORS = {
     "tune": 2.0,
     "pipeline": 3.0,
     "pipeline.stages": 5.1,
+    "pipeline.ready": 5.2,
     "pipeline.run": 5.2,
     "pipeline.views": 5.3,
     "pipeline.cli": 5.4,

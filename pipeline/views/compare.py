@@ -16,7 +16,7 @@ from pipeline.views.document import Group
 Manifest = dict[str, Any]
 NOTE = (
     "Sums are over the stages that have both figures. FLOPs are the tokens that were trained times the plan's FLOPs a"
-    " token. The plan was made before the first stage; memory is the sum over all processes."
+    " token. The plan was made before these stages; memory is the sum over all processes."
 )
 
 

@@ -34,7 +34,9 @@ MIB = 1 << 20
 RAY_BYTES = 700 * MIB  # processes of an embedded cluster and Ray Data's two upkeep actors, PSS
 DRIVER_BYTES = 510 * MIB  # the driver, with torch and Ray Data loaded
 PROCESS_BYTES = 200 * MIB  # a Python process that has imported torch, PSS
-REPLICA_BYTES = 700 * MIB  # a replica's process beside its tensors: torch, torchft, Ray Train, the allocator's slack
+# A replica's process beside its tensors, alone or one of a layout's: 510 MiB resident with torch, torchft and Ray Train
+# loaded, the rest the allocator's slack: none at 30 thousand parameters, 170 MiB at 6 million in two workers
+REPLICA_BYTES = 700 * MIB
 CONTROL_BYTES = 640 * MIB  # a Ray Train run's launcher, controller and four upkeep actors
 DATA_BYTES = 1230 * MIB  # Ray Data's workers on 2 CPUs, beyond the cluster's own processes
 
