@@ -72,6 +72,9 @@ class RunConfig(Config):
             if tokens < 2 or self.model.context % tokens:
                 rule = f"a length divides model.context = {self.model.context}, so that a window is whole sequences"
                 raise ConfigError("pretrain.context_ramp", tokens, rule, f"Take {self.model.context} / 2, / 4, ...")
+            if self.pretrain.layout.sequence and tokens % self.pretrain.layout.tensor:
+                rule = f"layout.sequence cuts a length over tensor = {self.pretrain.layout.tensor} workers"
+                raise ConfigError("pretrain.context_ramp", tokens, rule, "Take multiples, or sequence = false")
         if self.pretrain.fim_rate and not self.tokens.file:
             rule = "documents are rearranged by tokens that no vocabulary has that is trained here"
             raise ConfigError("pretrain.fim_rate", self.pretrain.fim_rate, rule, "Name one that has them: tokens.file")

@@ -135,6 +135,11 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
         (["optim.kind=sgd", "model.init=mup", "model.base_width=64"], "optim.kind", "for Adam. Take adamw"),
         (["pretrain.context_ramp=[[0.0, 100]]"], "pretrain.context_ramp", "divides model.context"),
         (["pretrain.fim_rate=0.5"], "pretrain.fim_rate", "tokens.file"),
+        (
+            ["pretrain.layout={tensor=4, sequence=true}", "pretrain.context_ramp=[[0.0, 2], [0.5, 256]]"],
+            "pretrain.context_ramp",
+            "over tensor = 4 workers. Take multiples",
+        ),
         (["pretrain.layout={replicas=3}", "pretrain.replicas=2"], "pretrain.layout.replicas", "Say it in one place"),
         (["pretrain.swaps=[{at=5000, set={batch=0}}]"], "pretrain.swaps.set.batch", "multiple of"),
         (
