@@ -134,7 +134,8 @@ class GPTConfig(BaseModel):
             ),
             (
                 self.init == "tfixup" and (self.norm != "none" or self.qk_norm),
-                f"init tfixup is for models without norms, but norm is {self.norm}; set norm none and qk_norm false",
+                f"init tfixup is for models without norms, but norm is {self.norm}{', qk_norm true' * self.qk_norm}; "
+                "set norm none and qk_norm false",
             ),
             (
                 self.init in ("mup", "completep") and not self.base_width,

@@ -56,6 +56,11 @@ class Layout(BaseModel):
         return self.fsdp * self.expert
 
     @property
+    def passes(self) -> int:
+        """Passes that the rows of a logical shard are cut into."""
+        return self.data * self.micro_batches
+
+    @property
     def stages(self) -> int:
         """Pieces that the blocks are cut into; stage s is worker s mod pipeline's."""
         return self.pipeline * self.interleave
@@ -91,9 +96,8 @@ class Layout(BaseModel):
         need("pipeline", config.layers % self.stages == 0, rule, "Take a divisor")
         need("expert", self.expert == 1 or experts > 0, "the model has no experts", "Take fsdp, or set experts.count")
         need("expert", experts % self.expert == 0, f"experts = {experts} are cut over its workers", "Take a divisor")
-        passes = self.data * self.micro_batches
-        rule = f"a logical shard's {rows} rows are cut into fsdp x expert x micro_batches = {passes} passes"
-        need("micro_batches", rows % passes == 0, rule, "Change it, the batch or the logical shards")
+        rule = f"a logical shard's {rows} rows are cut into fsdp x expert x micro_batches = {self.passes} passes"
+        need("micro_batches", rows % self.passes == 0, rule, "Change it, the batch or the logical shards")
         whole = not self.sequence or (config.dropout == 0 and config.norm != "batch")
         need("sequence", whole, "dropout masks and batch statistics are of whole rows", "Take sequence = false")
         rule = "each head draws its own mask, and a worker would draw those of others"

@@ -47,7 +47,7 @@ class OptimConfig(BaseModel):
         drops = [self.warmup_fraction, *self.step_fractions, 1.0]
         if self.schedule == "step" and drops != sorted(set(drops)):
             raise ValueError(
-                f"step_fractions {list(self.step_fractions)} must rise between warmup_fraction = "
+                f"step_fractions {','.join(map(str, self.step_fractions))} must rise between warmup_fraction = "
                 f"{self.warmup_fraction} and 1; sort them"
             )
         return self

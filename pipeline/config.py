@@ -20,7 +20,7 @@ from pipeline.evaluate.config import EvaluateConfig
 from pipeline.export.config import ExportConfig
 from pipeline.finetune.config import FinetuneConfig
 from pipeline.pretrain.config import BatchStages, PretrainConfig
-from pipeline.pretrain.swap_config import check_swaps
+from pipeline.pretrain.swap_config import check_kind, check_layout, check_swaps
 from pipeline.reward.config import RewardConfig
 from pipeline.rlhf.config import RlhfConfig
 from pipeline.search.config import SearchConfig
@@ -64,7 +64,6 @@ class RunConfig(Config):
         schedules = {"pretrain.batch": self.pretrain.batch}
         schedules |= {f"search.batches[{i}]": b for i, b in enumerate(self.search.batches)}
         check_shards("pretrain", schedules, shards, self.pretrain.replicas)
-        steps = max(whole_plan(self.pretrain.tokens, self.model.context, s).steps for s in schedules.values())
         for name, section in (("finetune", self.finetune), ("reward", self.reward)):
             schedules = {f"{name}.batch": ((0.0, section.batch),)}
             check_shards(name, schedules, section.logical_shards, section.replicas)
@@ -78,20 +77,32 @@ class RunConfig(Config):
         if self.pretrain.fim_rate and not self.tokens.file:
             rule = "documents are rearranged by tokens that no vocabulary has that is trained here"
             raise ConfigError("pretrain.fim_rate", self.pretrain.fim_rate, rule, "Name one that has them: tokens.file")
-        try:
-            size = min(size for _, size in self.pretrain.batch)
-            self.pretrain.layout.check(self.model, size // shards, self.optim.kind)
-        except LayoutError as error:
-            raise ConfigError(f"pretrain.{error.field}", error.value, error.rule, error.remedy) from error
-        if self.optim.kind == "sgd" and self.model.init in ("mup", "completep"):
-            rule = f"model.init {self.model.init} states its rates for Adam"
-            raise ConfigError("optim.kind", "sgd", rule, "Take adamw, or another init")
-        check_swaps(self.pretrain.swaps, self.model, self.optim, shards)
-        late = [swap.at for swap in self.pretrain.swaps if swap.at >= steps]
-        if late and not any("batch" in swap.set for swap in self.pretrain.swaps):
-            rule = f"pretraining has at most {steps} steps, so it would never be made"
+        check_kind(self.model, self.optim, "optim.kind")
+        layout = self.pretrain.layout
+        check_layout(layout, self.model, layout.passes, self.optim.kind)
+        check_swaps(self.pretrain.swaps, self.model, self.optim, shards, layout)
+        for name, size in self.batch_sizes:
+            check_layout(layout, self.model, size // shards, self.optim.kind, f"{name} of {size}")
+        late = [swap.at for swap in self.pretrain.swaps if swap.at >= self.most_steps]
+        if late:
+            rule = f"pretraining has at most {self.most_steps} steps, so it would never be made"
             raise ConfigError("pretrain.swaps.at", late[0], rule, "Take an earlier step, or a token fraction below 1")
         return self
+
+    @property
+    def batch_sizes(self) -> list[tuple[str, int]]:
+        """(field, sequences a step) of every batch that pretraining may have: its own, the search's, a swap's."""
+        schedules = {"pretrain.batch": self.pretrain.batch}
+        if self.search.enabled:
+            schedules |= {f"search.batches[{i}]": b for i, b in enumerate(self.search.batches)}
+        found = [(name, size) for name, schedule in schedules.items() for _, size in schedule]
+        return found + [("pretrain.swaps", int(s.set["batch"])) for s in self.pretrain.swaps if "batch" in s.set]
+
+    @property
+    def most_steps(self) -> int:
+        """Steps of pretraining where each has the smallest batch that there may be."""
+        least = min(size for _, size in self.batch_sizes)
+        return whole_plan(self.pretrain.tokens, self.model.context, ((0.0, least),)).steps
 
 
 def check_shards(section: str, schedules: Mapping[str, BatchStages], shards: int, replicas: int) -> None:

@@ -15,6 +15,8 @@ def check(config: RunConfig, until: str | None = None) -> None:
     check_dialogues(config, names)
     for stage in JOURNEY[: len(names)]:
         stage.read_outside(config)
+    if "search" in names:
+        importlib.import_module("pipeline.pretrain.options.start").check(config)
     if "pretrain" in names:
         for name in config.pretrain.trackers:
             importlib.import_module(f"pipeline.pretrain.trackers.{name}").load()

@@ -128,17 +128,17 @@ def run_journey(config: RunConfig, out: str, terminal: Terminal, until: str | No
     Raises FirstlightError; a KeyboardInterrupt becomes Interrupted once what stands is safe. The report is written in
     any case.
     """
-    ready.check(config, until)
     storage = open_storage(out)
     made: list[Made] = []
     with ExitStack() as stack:
         interrupts = stack.enter_context(counted())
+        with held():  # an import of torch that is cut can neither go on nor begin anew
+            importlib.import_module("torch")
+        ready.check(config, until)
         driver = Driver(config, storage, terminal, stack)
         driver.open()
         stack.callback(_report, str(storage), driver.events)
         try:
-            with held():  # an import of torch that is cut can neither go on nor begin anew
-                importlib.import_module("torch")
             _keep_plan(driver)
             for step in _journey(driver, until):
                 made.append(step)

@@ -28,7 +28,7 @@ JOURNEY: tuple[Stage, ...] = (
     Stage("corpus", "corpus", 3, (), ("corpus",), _TEXT, _SOURCES),
     Stage("tokens", "tokens", 2, ("corpus",), ("tokens",), ("tokenizers", "sentencepiece", "numpy"), _VOCABULARY),
     Stage("search", "search", 2, ("tokens",), ("seed", "model", "optim", "search", *_HOW), _TRAIN, _START),
-    Stage("pretrain", "pretrain", 2, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN, _START),
+    Stage("pretrain", "pretrain", 3, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN, _START),
     _evaluate("pretrain"),
     Stage("finetune", "finetune", 1, ("corpus", "tokens", "pretrain"), ("seed", "model", "finetune"), _TRAIN),
     _evaluate("finetune"),

@@ -8,7 +8,7 @@ Letters: N tokens (all of a forward pass), D width, H hidden, E experts, K exper
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -151,10 +151,11 @@ def aux_of(model: nn.Module) -> Tensor | None:
     return total
 
 
-def routing(model: nn.Module) -> dict[str, float]:
+def routing(models: Iterable[nn.Module]) -> dict[str, float]:
     """What the last step's routing was, for the log: the busiest expert's load over the mean of its layer, and the
     share of places that were dropped, over all layers. Empty for a dense model or before the first step."""
-    layers = [module for module in model.modules() if isinstance(module, Experts) and module.load.any()]
+    modules = (module for model in models for module in model.modules())
+    layers = [module for module in modules if isinstance(module, Experts) and module.load.any()]
     if not layers:
         return {}
     places = sum(float(layer.load.sum()) for layer in layers)

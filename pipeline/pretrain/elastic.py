@@ -19,7 +19,9 @@ from torch._C._distributed_c10d import TCPStore
 
 from cluster.errors import StageFailed
 from cluster.telemetry import read_events
+from models.config import GPTConfig
 from models.layout_config import Layout
+from models.parts import part
 from pipeline.pretrain.checkpoints import Checkpoints, newest
 from pipeline.pretrain.loop import Trainee, load_task
 from pipeline.pretrain.pace import Pace
@@ -106,7 +108,9 @@ def mark(pace: Pace, trainee: Trainee, members: int, first: bool, stalled: float
     tokens = task.tokens(position + 1) - task.tokens(position)
     clocks = {"loader_wait": getattr(task, "waited", 0.0), "checkpoint_stall": stalled}
     flops = task.flops(position) if hasattr(task, "flops") else 0.0
-    pace.mark({**line, "step_tokens": tokens}, members, first, flops, clocks)
+    shape: GPTConfig | None = getattr(task, "model_config", None)
+    routed = part("mlps", "experts").routing(trainee.bodies) if shape and shape.experts.count else {}
+    pace.mark({**line, **routed, "step_tokens": tokens}, members, first, flops, clocks)
 
 
 def tell(trainee: Trainee, status: Status, force: bool = False) -> None:

@@ -18,10 +18,12 @@ class Diverged(FirstlightError):
     """The guard met so many spikes within a window that the run has no sense."""
 
 
-def judge(config: GuardConfig, course: Course, facts: StepFacts) -> dict[str, Any] | None:
+def judge(config: GuardConfig, course: Course, facts: StepFacts, left: int) -> dict[str, Any] | None:
     """The event of this step, or None where its update may be made. Raises Diverged once patience is at its end.
 
     {"cause", "z" (null: not finite), "action", "batches" passed over, "factor" on the rate}; the loop adds "to".
+    ``left`` is the number of batches after this one. A rollback needs ``back`` of them behind those that it passes
+    over, to learn anew what it takes back; nearer to the end the update is left out, and no more.
     """
     if config.policy == "off" or not facts.weight:
         return None
@@ -39,11 +41,14 @@ def judge(config: GuardConfig, course: Course, facts: StepFacts) -> dict[str, An
             f" steps ({spike.cause}, loss {facts.loss:.4g}, gradient norm {facts.grad_norm:.4g}, z {spike.z:.3g})."
             " Lower optim.peak_lr, or look at the data of these steps; pretrain.guard.policy rollback passes over more"
         )
+    action = config.policy
+    if config.rolls_back and left < config.batches + config.back:
+        action = "lower" if config.lowers else "skip"
     return {
         "cause": spike.cause,
         "z": round(spike.z, 2) if spike.cause != "gradient not finite" else None,
-        "action": config.policy,
-        "batches": config.batches if config.rolls_back else 0,
+        "action": action,
+        "batches": config.batches if action.startswith("rollback") else 0,
         "factor": config.factor if config.lowers else 1.0,
     }
 

@@ -125,6 +125,11 @@ class Trainee:
         """Tokens that are behind."""
         return self.task.tokens(min(self.position, self.task.steps))
 
+    @property
+    def bodies(self) -> Sequence[nn.Module]:
+        """The modules that this process computes."""
+        return [self.model]
+
     # One step
 
     def look(self, folder: StageFolder) -> None:
@@ -148,7 +153,7 @@ class Trainee:
             self._ring.offer(self.step, self._own_state)
         rate = lr_at(self.task.fraction(self.position), self.task.optim) * self.course.rate()
         facts = self.exact.facts(total)
-        event = judge(self.guard, self.course, facts)
+        event = judge(self.guard, self.course, facts, self.task.steps - self.position - 1)
         if event is None:
             facts = self.exact.apply(total, rate)
         line: dict[str, Any] = {"step": self.step, "loss": facts.loss, "grad_norm": facts.grad_norm, "lr": rate}
@@ -159,7 +164,7 @@ class Trainee:
         if event:
             facts = replace(facts, applied=False)
             line |= {"skipped": event["cause"], "guard": event}
-            if self.guard.rolls_back:
+            if event["action"].startswith("rollback"):
                 event["to"], tensors = self._ring.back()
                 self._load(tensors)
         elif not facts.applied:

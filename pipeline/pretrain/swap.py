@@ -85,7 +85,10 @@ def ask(storage: LocalStorage, config: "RunConfig", at: int, values: dict[str, A
     folder = _open(storage)
     swap = SwapConfig.model_validate({"at": at, "set": values})
     before = [*config.pretrain.swaps, *live_swaps(folder).values()]
-    check_swaps([*before, swap], config.model, config.optim, config.pretrain.logical_shards, "swap")
+    how = config.pretrain
+    check_swaps([*before, swap], config.model, config.optim, how.logical_shards, how.layout, "swap")
+    if at >= config.most_steps:
+        raise ConfigError("--at", at, f"the run has at most {config.most_steps:,} steps", "Take an earlier one")
     step, rate = _pace(folder)
     margin = max(MARGIN_STEPS, math.ceil(rate * MARGIN_S))
     if at < step + margin:

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ValidationError, model_validator
 from cluster.errors import ConfigError
 from cluster.fields import Config, result
 from models.config import GATED, Activation, GPTConfig
+from models.layout_config import Layout, LayoutError
 from models.optim_config import OptimConfig
 
 OF_MODEL = ("activation", "dropout", "attention_dropout")
@@ -48,9 +49,14 @@ def section(values: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def check_swaps(
-    swaps: Iterable[SwapConfig], model: GPTConfig, optim: OptimConfig, shards: int, field: str = "pretrain.swaps"
+    swaps: Iterable[SwapConfig],
+    model: GPTConfig,
+    optim: OptimConfig,
+    shards: int,
+    layout: Layout,
+    field: str = "pretrain.swaps",
 ) -> None:
-    """Raise ConfigError for a swap that cannot be made of this model and optimiser, each after those before it."""
+    """Raise ConfigError for a swap that cannot be made of this model, optimiser and layout, each after those before."""
     for swap in swaps:
         for name, value in swap.set.items():
             if not _known(name):
@@ -67,6 +73,25 @@ def check_swaps(
             rule = f"a batch is a multiple of pretrain.logical_shards = {shards}"
             raise ConfigError(f"{field}.set.batch", batch, rule, f"Take {shards} x a whole number")
         model, optim = after, _checked(optim, section(swap.set, "optim"), f"{field}.set.optim")
+        check_kind(model, optim, f"{field}.set.optim.kind")
+        rows = batch // shards if "batch" in swap.set else layout.passes
+        check_layout(layout, model, rows, optim.kind, f"{field}.set = {dict(swap.set)}")
+
+
+def check_kind(model: GPTConfig, optim: OptimConfig, field: str) -> None:
+    """Raise ConfigError for an optimiser that the model's init has no rates for."""
+    if optim.kind == "sgd" and model.init in ("mup", "completep"):
+        rule = f"model.init {model.init} states its rates for Adam"
+        raise ConfigError(field, "sgd", rule, "Take adamw, or another init")
+
+
+def check_layout(layout: Layout, model: GPTConfig, rows: int, optimizer: str, why: str = "") -> None:
+    """Raise ConfigError where `rows` of a logical shard, or what ``why`` names, cannot be laid out."""
+    try:
+        layout.check(model, rows, optimizer)
+    except LayoutError as error:
+        rule = f"{error.rule}, with {why}" if why else error.rule
+        raise ConfigError(f"pretrain.{error.field}", error.value, rule, error.remedy) from error
 
 
 def _known(name: str) -> bool:

@@ -1,7 +1,7 @@
 """Pretraining in the report: loss, held-out bits a byte, learning rate, batch, and the steps that were skipped."""
 
 import json
-from statistics import median
+from statistics import mean, median
 from typing import Any
 
 from pipeline import figures
@@ -110,6 +110,9 @@ def _pace(folder: StageFolder) -> list[Block]:
     ]
     for key, name in WAITS:
         rows.append([f"share of the time {name}", f"{sum(line[key] for line in lines) / total:.2%}"])
+    if routed := [line for line in lines if "dropped_share" in line]:
+        rows.append(["places that experts at capacity dropped", f"{mean(x['dropped_share'] for x in routed):.2%}"])
+        rows.append(["busiest expert / mean, median step", f"{median(x['expert_load'] for x in routed):.2f}"])
     rows.append(["most memory of the first replica", figures.size(max(line["memory_bytes"] for line in lines))])
     rows.append(["steps measured, and their time", f"{len(lines):,}, {figures.seconds(total)}"])
     waits = {name: [(x, line[key] / line["seconds"]) for x, line in zip(at, lines, strict=True)] for key, name in WAITS}

@@ -125,8 +125,7 @@ def recomputed(config: RunConfig) -> float:
 
 def shard_windows(config: RunConfig) -> float:
     """Windows of a logical shard, of the largest batch that may come."""
-    batches = [config.pretrain.batch, *(config.search.batches if config.search.enabled else ())]
-    return max(size for batch in batches for _, size in batch) / config.pretrain.logical_shards
+    return max(size for _, size in config.batch_sizes) / config.pretrain.logical_shards
 
 
 def _kept(config: RunConfig) -> float:

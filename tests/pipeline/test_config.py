@@ -136,6 +136,32 @@ def test_a_folder_with_other_files_is_refused(tmp_path: Path) -> None:
         (["pretrain.context_ramp=[[0.0, 100]]"], "pretrain.context_ramp", "divides model.context"),
         (["pretrain.fim_rate=0.5"], "pretrain.fim_rate", "tokens.file"),
         (
+            ["pretrain.layout={fsdp=2}", "pretrain.batch=[[0.0, 8], [0.5, 12]]", "search.enabled=false"],
+            "pretrain.layout.micro_batches",
+            "3 rows are cut into fsdp x expert x micro_batches = 2 passes, with pretrain.batch of 12",
+        ),
+        (["pretrain.layout={fsdp=2}"], "pretrain.layout.micro_batches", "with search.batches[1] of 4"),
+        (
+            ["pretrain.layout={fsdp=2}", "search.enabled=false", "pretrain.swaps=[{at=9, set={batch=4}}]"],
+            "pretrain.layout.micro_batches",
+            "with pretrain.swaps.set = {'batch': 4}",
+        ),
+        (
+            ["pretrain.layout={tensor=2}", 'pretrain.swaps=[{at=9, set={"optim.kind"="adafactor"}}]'],
+            "pretrain.layout.tensor",
+            "adafactor needs whole matrices",
+        ),
+        (
+            ["pretrain.layout={tensor=2}", 'pretrain.swaps=[{at=9, set={"model.attention_dropout"=0.1}}]'],
+            "pretrain.layout.tensor",
+            "each head draws its own mask",
+        ),
+        (
+            ["model.init=mup", "model.base_width=64", 'pretrain.swaps=[{at=9, set={"optim.kind"="sgd"}}]'],
+            "pretrain.swaps.set.optim.kind",
+            "for Adam. Take adamw",
+        ),
+        (
             ["pretrain.layout={tensor=4, sequence=true}", "pretrain.context_ramp=[[0.0, 2], [0.5, 256]]"],
             "pretrain.context_ramp",
             "over tensor = 4 workers. Take multiples",

@@ -37,16 +37,20 @@ def settle(config: RunConfig, before: RunConfig | None) -> RunConfig:
     return config.model_copy(update={"pretrain": pretrain.model_copy(update={"micro_batch": found})})
 
 
-def _asked(config: RunConfig) -> tuple[Any, Any]:
+def _asked(config: RunConfig) -> tuple[Any, Any, int]:
     view = result_view(config.pretrain)
-    return result_view(config.model), {**view, "micro_batch": "auto"}
+    return result_view(config.model), {**view, "micro_batch": "auto"}, _shard(config)
+
+
+def _shard(config: RunConfig) -> int:
+    """Windows of a logical shard of the largest batch that may come."""
+    return -(-max(size for _, size in config.batch_sizes) // config.pretrain.logical_shards)
 
 
 def probed(config: RunConfig) -> int:
     """What fits on this machine: forward and backward in a child whose memory is limited."""
     pretrain = config.pretrain
-    schedules = [pretrain.batch, *(config.search.batches if config.search.enabled else ())]
-    shard = -(-max(size for schedule in schedules for _, size in schedule) // pretrain.logical_shards)
+    shard = _shard(config)
     budget = pretrain.memory_bytes or int(free_bytes() * FREE_SHARE / pretrain.replicas)
     room = budget - reserved(config.model, pretrain)
     peaks = measure(config, shard, room) if room > 0 else {}

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 import torch.distributed as dist
-from torch import Tensor
+from torch import Tensor, nn
 
 from models import checkpoint
 from models.layout_config import Layout
@@ -74,6 +74,11 @@ class GroupTrainee(Trainee):
         self.exact = part("parallel", "step").LayoutStep(
             self.replica, self.optimizer, of.pair, task.shards, task.optim.clip_norm
         )
+
+    @property
+    def bodies(self) -> list[nn.Module]:
+        """The stages of this worker."""
+        return [stage.model for stage in self.replica.stages]
 
     def gradient(self, exchange: Exchange) -> Tensor:
         """As in `Trainee`. An exchange that fails is no reason to leave the replica's other workers alone in a

@@ -48,8 +48,7 @@ def first_weights(start: StartConfig, shape: GPTConfig, seed: int, tokens: Stage
     except checkpoint.CorruptChunk:
         raise
     except ValueError as error:
-        remedy = "Change [model] so that the other model can become it, or begin with another one"
-        raise ConfigError(FIELD, start.source, str(error), remedy) from error
+        raise _refused(start, error) from error
 
 
 def outside(config: "RunConfig") -> str:
@@ -72,6 +71,23 @@ def outside(config: "RunConfig") -> str:
     except OSError as error:
         remedy = "Give a folder with config.json and *.safetensors"
         raise ConfigError(FIELD, start.source, f"cannot be read ({error.strerror})", remedy) from error
+
+
+def check(config: "RunConfig") -> None:
+    """Raise ConfigError where the small run's model cannot become this one: it is known before anything is made."""
+    start = config.pretrain.start
+    if start.kind == "grown":
+        get = StageFolder.open(start.source, "pretrain").read_bytes
+        found = GPTConfig.model_validate(checkpoint.load(get, "model", lambda _name, _tensor: None)[1]["config"])
+        try:
+            part("inits", "growth").grow({}, found, config.model, config.seed, start.depth)
+        except ValueError as error:
+            raise _refused(start, error) from error
+
+
+def _refused(start: StartConfig, error: ValueError) -> ConfigError:
+    remedy = "Change [model] so that the other model can become it, or begin with another one"
+    return ConfigError(FIELD, start.source, str(error), remedy)
 
 
 def _same_tokenizer(start: StartConfig, tokens: StageFolder) -> None:

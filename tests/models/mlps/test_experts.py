@@ -197,8 +197,8 @@ def test_the_bias_moves_towards_the_mean_load() -> None:
     made.absorb(torch.tensor([10.0, 20.0, 15.0, 15.0, 3.0]))
     assert made.expert_bias.tolist() == [0.5, -0.5, 0.0, 0.0]
     assert made.load.tolist() == [10.0, 20.0, 15.0, 15.0] and float(made.dropped) == 3.0
-    assert routing(made) == pytest.approx({"expert_load": 20 / 15, "dropped_share": 3 / 60})
-    assert routing(layer()) == routing(nn.Linear(2, 2)) == {}
+    assert routing([made]) == pytest.approx({"expert_load": 20 / 15, "dropped_share": 3 / 60})
+    assert routing([layer()]) == routing([nn.Linear(2, 2)]) == {}
     assert "expert_bias" in made.state_dict() and "expert_bias" not in layer().state_dict()
 
 
@@ -209,7 +209,7 @@ def test_bias_balancing_evens_the_loads_out() -> None:
         made(inputs(8, 16, seed=step))
         assert made.observed is not None
         made.absorb(made.observed)
-        spread.append(routing(made)["expert_load"])
+        spread.append(routing([made])["expert_load"])
     assert sum(spread[-20:]) / 20 < 1.15 < sum(spread[:3]) / 3
 
 
@@ -377,7 +377,7 @@ def test_a_sparse_model_with_batch_norms_learns_with_the_same_bits_everywhere() 
         model.recompute = recompute
         exact = ExactStep(model, make_optimizer(model, tiny_optim()), loss, 4, 1.0)
         told = [exact.apply(exact.gradient(partial(shard, 0), exchange), 1e-2).loss for _ in range(20)]
-        assert set(routing(model)) == {"expert_load", "dropped_share"}
+        assert set(routing([model])) == {"expert_load", "dropped_share"}
         return digest(model.state_dict()), told
 
     alone = learn(False, LocalExchange())

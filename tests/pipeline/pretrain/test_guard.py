@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from cluster.errors import ConfigError
 from models.checkpoint import digest
@@ -209,14 +210,36 @@ def test_events_of_another_window_are_forgiven() -> None:
     for step in range(60):
         line: dict[str, object] = {"step": step, "loss": 1.0, "grad_norm": 1.0}
         if step % 20 == 19:
-            event = judge(config, course, bad)
+            event = judge(config, course, bad, 100)
             assert event
             line |= {"skipped": event["cause"], "guard": event}
         course.see(line)
     assert len(course.events) == 3
     course.see({"step": 60, "loss": 1.0, "grad_norm": 1.0})
     with pytest.raises(Diverged, match="step 61 is spike 2 within 16"):
-        judge(config, course, bad)
+        judge(config, course, bad, 100)
+
+
+@pytest.mark.parametrize(("policy", "action"), [("rollback", "skip"), ("rollback+lower", "lower")])
+def test_near_the_end_an_update_is_left_out_and_nothing_taken_back(policy: Policy, action: str) -> None:
+    """A rollback would pass over what is left of the plan, and end with weights whose rate never fell."""
+    guard = GuardConfig(policy=policy, back=20, batches=20, **SHORT)
+    trainee = advance(Trainee.new(GuardedTask(poison=(118,), guard=guard)))
+    assert [(e["step"], e["action"], e["batches"]) for e in trainee.course.events] == [(118, action, 0)]
+    assert trainee.step == 120
+    calm = advance(Trainee.new(GuardedTask(guard=GuardConfig(policy="off"))))
+    assert heldout(trainee.model) <= 1.01 * heldout(calm.model)
+
+
+@pytest.mark.parametrize("steps", [40, 120, 300])
+def test_a_run_that_never_has_a_finite_gradient_does_not_end_as_done(steps: int) -> None:
+    class Infinite(GuardedTask):
+        def loss(self, model: nn.Module, batch: Tensor) -> tuple[Tensor, Tensor]:
+            total, weight = super().loss(model, batch)
+            return total * math.inf, weight
+
+    with pytest.raises(Diverged):
+        advance(Trainee.new(Infinite(steps, guard=GuardConfig(policy="rollback"))))
 
 
 @pytest.mark.parametrize("field", ["warmup", "patience"])

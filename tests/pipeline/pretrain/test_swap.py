@@ -16,6 +16,7 @@ from cluster.telemetry import Events
 from models.checkpoint import digest
 from models.config import GPTConfig
 from models.gpt import GPT
+from models.layout_config import Layout
 from models.optim_config import OptimConfig
 from models.schedule import BatchSchedule, Plan
 from models.step import LocalExchange
@@ -187,16 +188,16 @@ MODEL, OPTIM = SHAPE, OptimConfig(peak_lr=1e-3)
 )
 def test_what_cannot_be_swapped_is_refused(values: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        check_swaps([SwapConfig(at=3, set=values)], MODEL, OPTIM, 4)
+        check_swaps([SwapConfig(at=3, set=values)], MODEL, OPTIM, 4, Layout())
 
 
 def test_each_swap_is_checked_after_those_before_it() -> None:
     gated = GPTConfig.model_validate({**MODEL.model_dump(), "activation": "swiglu"})
-    check_swaps([SwapConfig(at=3, set={"model.activation": "geglu"}), *(RATE, OPTIMISER)], gated, OPTIM, 4)
+    check_swaps([SwapConfig(at=3, set={"model.activation": "geglu"}), *(RATE, OPTIMISER)], gated, OPTIM, 4, Layout())
     wide = [SwapConfig(at=3, set={"optim.warmup_fraction": 0.6, "optim.decay_fraction": 0.4})]
-    check_swaps(wide, MODEL, OPTIM, 4)
+    check_swaps(wide, MODEL, OPTIM, 4, Layout())
     with pytest.raises(ConfigError, match="at most 1"):
-        check_swaps([*wide, SwapConfig(at=4, set={"optim.decay_fraction": 0.5})], MODEL, OPTIM, 4)
+        check_swaps([*wide, SwapConfig(at=4, set={"optim.decay_fraction": 0.5})], MODEL, OPTIM, 4, Layout())
     with pytest.raises(ConfigError, match="a step is a whole number"):
         SwapConfig(at=3.5, set={"batch": 4})
 

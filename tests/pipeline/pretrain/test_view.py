@@ -58,6 +58,18 @@ def test_pace_is_told_in_tokens_a_second_utilisation_and_waits(tmp_path: Path) -
     assert told["most memory of the first replica"] == "1 GiB"
 
 
+def test_what_experts_dropped_is_told(tmp_path: Path) -> None:
+    folder = finished(tmp_path, [line(0), line(1)])
+    log = StepLog(folder, 0)
+    clock = {"seconds": 1.0, "step_tokens": 100, "memory_bytes": 1 << 30, "loader_wait": 0.0, "checkpoint_stall": 0.0}
+    for step, share in enumerate((0.1, 0.3)):
+        log.add({**line(step), **clock, "dropped_share": share, "expert_load": 2.0})
+    log.write()
+    told = dict(rows(drawn(folder), "Pace"))
+    assert told["places that experts at capacity dropped"] == "20.00%"
+    assert told["busiest expert / mean, median step"] == "2.00"
+
+
 def test_workers_are_told_beside_the_plan(tmp_path: Path) -> None:
     folder = finished(tmp_path, [line(0), line(1)])
     measured = {(0, 0): (3 << 20, 2048.0), (0, 1): (1 << 20, 1024.0), (1, 0): (2 << 20, 4096.0)}

@@ -83,7 +83,7 @@ def test_checkpoints_and_rollbacks_take_copies_of_the_state() -> None:
 
 
 def test_a_plan_tells_what_each_worker_holds_and_sends(capsys: pytest.CaptureFixture[str]) -> None:
-    sets = ["optim.kind=adamw", "pretrain.layout={replicas=2,fsdp=2,tensor=2}"]
+    sets = ["optim.kind=adamw", "search.enabled=false", "pretrain.layout={replicas=2,fsdp=2,tensor=2}"]
     plan = make_plan(load("tiny", sets), 1e10)
     assert [*plan.workers] == ["0", "1", "2", "3"]
     for sizes in plan.workers.values():

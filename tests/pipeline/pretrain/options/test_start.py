@@ -17,7 +17,7 @@ from models.optim_config import OptimConfig
 from pipeline.config import RunConfig
 from pipeline.pretrain.language import heldout_windows, make_task
 from pipeline.pretrain.loop import Trainee, train_local
-from pipeline.pretrain.options.start import first_weights, outside
+from pipeline.pretrain.options.start import check, first_weights, outside
 from pipeline.pretrain.start_config import StartConfig
 from pipeline.stage import StageFolder
 from tests.models.fakes import tiny_model, tiny_tokenizer
@@ -98,6 +98,16 @@ def test_a_shape_that_does_not_follow_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="width 24 must be a multiple of 16") as caught:
         pretrain(tmp_path / "grown", GROWN.replace("width = 32", "width = 24").replace("heads = 4", "heads = 3"))
     assert caught.value.field == "pretrain.start.source"
+
+
+def test_a_shape_that_does_not_follow_is_known_before_anything_is_made(tmp_path: Path) -> None:
+    pretrain(tmp_path / "small", SMALL)
+    start = StartConfig(kind="grown", source=str(tmp_path / "small"))
+    wide = SHAPE.model_copy(update={"layers": 3, "width": 32, "heads": 4, "hidden": 64})
+    check(cast(RunConfig, SimpleNamespace(pretrain=SimpleNamespace(start=start), model=wide, seed=1)))
+    bad = wide.model_copy(update={"width": 24, "heads": 3})
+    with pytest.raises(ConfigError, match="width 24 must be a multiple of 16"):
+        check(cast(RunConfig, SimpleNamespace(pretrain=SimpleNamespace(start=start), model=bad, seed=1)))
 
 
 def imported(folder: Path, model: GPT) -> StartConfig:
