@@ -8,6 +8,7 @@ from models.optim_config import OptimConfig
 from pipeline.pretrain import elastic
 from pipeline.pretrain.curve import write_curve
 from pipeline.pretrain.language import make_task
+from pipeline.pretrain.swap import missed
 from pipeline.stage import StageContext
 
 
@@ -61,6 +62,8 @@ def run(ctx: StageContext) -> None:
         trackers=pretrain.trackers,
         layout=pretrain.layout,
     )
+    for name, at in missed(ctx.folder, pretrain.swaps, ctx.folder.read_jsonl("metrics/steps.jsonl")).items():
+        ctx.event("swap_missed", what=f"the run ended before the swap {name}, asked for at {at:g}")
     task = make_task(ctx.run, **kwargs)
     ctx.folder.write_json("mixture.json", task.order.got())
     counts = write_curve(ctx.folder, ctx.inputs["tokens"], config)

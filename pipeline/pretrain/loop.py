@@ -193,6 +193,8 @@ class Trainee:
         self._load(carry(state, self.model, self.optimizer, old.optim, self.task.optim))
         made = {"name": name, **swap.model_dump(), "position": self.position, "warmup": warmup}
         made["anew"] = not swap.comparable
+        if "batch" in swap.set and getattr(self.task, "plan", None) is getattr(old, "plan", 0):
+            made["unfilled"] = True  # the rest of the budget does not fill one: the batch stays
         if made["anew"]:
             self._ring.clear()
         self.course.swap(made)

@@ -9,7 +9,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -75,6 +75,13 @@ def live_swaps(folder: StageFolder, known: Container[str] = ()) -> dict[str, Swa
     keys = folder.storage.list(folder.key(LIVE.rstrip("/")))  # a handful of files, where .pieces holds thousands
     names = [LIVE + key.rsplit("/", 1)[1] for key in keys]
     return {n: SwapConfig.model_validate(folder.read_json(n)) for n in names if n not in known and folder.done(n)}
+
+
+def missed(folder: StageFolder, recipe: Sequence[SwapConfig], history: Iterable[Mapping[str, Any]]) -> dict[str, float]:
+    """Swaps whose step or fraction never came, by name, and when they were asked for."""
+    asked = {f"recipe/{i}": swap for i, swap in enumerate(recipe)} | live_swaps(folder)
+    made = {swap["name"] for line in history for swap in line.get("swaps", ())}
+    return {name: swap.at for name, swap in asked.items() if name not in made}
 
 
 def ask(storage: LocalStorage, config: "RunConfig", at: int, values: dict[str, Any]) -> str:

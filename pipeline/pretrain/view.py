@@ -86,7 +86,12 @@ def _changes(lines: list[dict[str, Any]]) -> list[Block]:
         for e in guard_events(lines)
     ]
     swaps: list[list[Cell]] = [
-        [line["step"] + 1, ", ".join(f"{name} = {value}" for name, value in swap["set"].items()), swap["name"]]
+        [
+            line["step"] + 1,
+            ", ".join(f"{name} = {value}" for name, value in swap["set"].items())
+            + ", which the rest does not fill" * swap.get("unfilled", False),
+            swap["name"],
+        ]
         for line in lines
         for swap in line.get("swaps", ())
     ]

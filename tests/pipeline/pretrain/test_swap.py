@@ -54,6 +54,17 @@ def test_a_rate_is_swapped_at_its_step() -> None:
     assert swapped.course.events == [{"kind": "swap", "step": 12, **swapped.history[11]["swaps"][0]}]
 
 
+def test_a_batch_that_the_rest_does_not_fill_and_a_swap_that_never_came_are_told(tmp_path: Path) -> None:
+    late, wide = SwapConfig(at=40, set={"batch": 16}), SwapConfig(at=28, set={"batch": 64})
+    trainee = advance(Trainee.new(task(RATE, wide, late)))
+    made = [swap for line in trainee.history for swap in line.get("swaps", ())]
+    assert [(swap["name"], swap.get("unfilled", False)) for swap in made] == [("recipe/0", False), ("recipe/1", True)]
+    assert trainee.step == 30
+    folder = running(tmp_path, 3)
+    folder.write_json("swaps/0000.json", {"at": 50.0, "set": {"batch": 8}})
+    assert live.missed(folder, (RATE, wide, late), trainee.history) == {"recipe/2": 40.0, "swaps/0000.json": 50.0}
+
+
 def test_activation_and_dropout_are_swapped_and_the_weights_stay() -> None:
     trainee = advance(Trainee.new(task(ALL[0])), 7)
     before, total = trainee.model, trainee.gradient(LocalExchange())
