@@ -38,4 +38,4 @@ def load() -> Any:
         return importlib.import_module("mlflow")
     except ImportError:
         rule = "the package mlflow is not installed"
-        raise ConfigError("pretrain.trackers", "mlflow", rule, "pip install mlflow") from None
+        raise ConfigError("pretrain.trackers", "mlflow", rule, "pip install mlflow-skinny") from None
