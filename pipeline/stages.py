@@ -25,7 +25,7 @@ def _evaluate(stage: str) -> Stage:
 
 
 JOURNEY: tuple[Stage, ...] = (
-    Stage("corpus", "corpus", 3, (), ("corpus",), _TEXT, _SOURCES),
+    Stage("corpus", "corpus", 4, (), ("corpus",), _TEXT, _SOURCES),
     Stage("tokens", "tokens", 2, ("corpus",), ("tokens",), ("tokenizers", "sentencepiece", "numpy"), _VOCABULARY),
     Stage("search", "search", 2, ("tokens",), ("seed", "model", "optim", "search", *_HOW), _TRAIN, _START),
     Stage("pretrain", "pretrain", 3, ("tokens", "search"), ("seed", "model", "optim", "pretrain"), _TRAIN, _START),

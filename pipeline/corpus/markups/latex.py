@@ -12,7 +12,7 @@ import unicodedata
 from pipeline.corpus.cleaning.config import CleaningConfig
 
 _FORMULA = re.compile(
-    r"\$\$(?s:[^$]+?)\$\$|(?<![\\$])\$(?=[^\s$])(?:[^$\\\n]|\\.|\n(?!\n)){1,1000}(?<=[^\s\\])\$"
+    r"(?<!\\)\$\$(?s:[^$]+?)\$\$|(?<![\\$])\$(?=[^\s$])(?:[^$\\\n]|\\.|\n(?!\n)){1,1000}(?<=[^\s\\])\$"
     r"|\\\[(?:[^\\]|\\[^\[\]])*+\\\]|\\\((?:[^\\]|\\[^()])*+\\\)"
     r"|\\begin\{(?P<math>(?:equation|align|gather|multline|eqnarray|displaymath|math)\*?)\}(?s:(?:(?!\\begin\{(?P=math)).)*?)\\end\{(?P=math)\}"
 )
@@ -48,29 +48,44 @@ _NAMED = {
     "LaTeX": "LaTeX", "TeX": "TeX",
 }  # fmt: skip
 _SYMBOL = re.compile(rf"\\({'|'.join(sorted(_NAMED, key=len, reverse=True))})(?![a-zA-Z])(?:\{{\}}|[ \t])?")
-_DEPTH = 20  # of commands in commands; deeper ones lose their braces all the same
+_DEPTH = 20  # of commands in commands, and of passes; deeper ones lose their braces all the same
 
 
 def undo(text: str, config: CleaningConfig) -> tuple[str, list[tuple[str, str]]]:
-    """The text, and the formulas that were taken out of it, where ``math`` is ``drop``."""
-    if "\\" not in _FORMULA.sub("", _VERBATIM.sub("", text)).replace(r"\$", ""):
-        return text, []
-    kept: list[str] = []  # what stays as it is written; a mark stands for it meanwhile, as commands may enclose it
+    """The text, and the formulas that were taken out of it, where ``math`` is ``drop``.
+
+    What is left may read as LaTeX once more, where something between two dollars went: until nothing changes.
+    """
     dropped: list[tuple[str, str]] = []
+    for _ in range(_DEPTH):
+        before = text
+        text = _undone(before, config, dropped)
+        if text == before:
+            break
+    return text, dropped
+
+
+def _undone(text: str, config: CleaningConfig, dropped: list[tuple[str, str]]) -> str:
+    if "\\" not in _FORMULA.sub("", _VERBATIM.sub("", text)).replace(r"\$", ""):
+        return text
+    kept: list[str] = []  # what stays as it is written; a mark stands for it meanwhile, as commands may enclose it
+
+    def written(text: str) -> str:
+        return _KEPT.sub(lambda found: kept[int(found[1])], text)
 
     def keep(found: re.Match[str]) -> str:
-        kept.append(found[0])
+        kept.append(written(found[0]))  # verbatim text may stand in a formula
         return f"\x00{len(kept) - 1}\x00"
 
     def drop(found: re.Match[str]) -> str:
-        dropped.append(("math", found[0]))
+        dropped.append(("math", written(found[0])))
         return ""
 
     body = _BODY.search(text)
     text = _COMMENT.sub("", _VERBATIM.sub(keep, body[1] if body else text))
     text = _FORMULA.sub(keep if config.math == "keep" else drop, text)
     dollar = r"\$" if any("$" in formula for formula in kept) else "$"
-    return _KEPT.sub(lambda found: kept[int(found[1])], _plain(text).replace("\x03", dollar)), dropped
+    return written(_plain(text).replace("\x03", dollar))
 
 
 def _plain(text: str) -> str:

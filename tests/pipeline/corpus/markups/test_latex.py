@@ -92,3 +92,16 @@ def test_a_second_time_changes_nothing(text: str, config: CleaningConfig) -> Non
 @given(st.text("ab é京\n.,;"), st.sampled_from(["emph", "textbf", "section", "caption", "footnote"]))
 def test_what_a_command_encloses_stays(text: str, command: str) -> None:
     assert undo(f"\\{command}{{{text}}}", KEEP)[0].strip() == text.strip()
+
+
+@pytest.mark.parametrize("config", [KEEP, DROP])
+def test_verbatim_text_in_a_formula_is_told_as_it_was_written(config: CleaningConfig) -> None:
+    formula = "$\\begin{verbatim}a\\end{verbatim}$"
+    text, dropped = undo(f"\\emph{{so}} {formula}", config)
+    assert (text, dropped) == ((f"so {formula}", []) if config.math == "keep" else ("so ", [("math", formula)]))
+
+
+@pytest.mark.parametrize("text", ["\\$\\@$0$$", "$x^2$\\begin{math}$\\'e$\n%0", "\\$\\begin{verbatim}{$\\@}$"])
+def test_what_reads_as_a_formula_once_something_went_is_stable(text: str) -> None:
+    once, _ = undo(text, KEEP)
+    assert undo(once, KEEP) == (once, [])
