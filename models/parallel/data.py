@@ -21,7 +21,8 @@ def shard(module: nn.Module, data: DeviceMesh, fsdp: DeviceMesh, keep: bool = Fa
 
     Experts are different on the workers along `expert`, so they are shared along `fsdp` alone, where it has several.
     """
-    experts = {w for name, w in module.named_parameters() if of_expert(f".{name}", tuple(w.shape))}
+    named = module.named_parameters() if fsdp.size() < data.size() else ()  # else all are shared alike
+    experts = {w for name, w in named if of_expert(f".{name}", tuple(w.shape))}
     apart = ShardPlacementResult(None, FSDPMeshInfo(fsdp, shard_mesh_dim=0))
     fully_shard(
         module,

@@ -56,6 +56,7 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "expert": (SPARSE | {"bias": True}, {"expert": 2}),
     "experts by tensor": ({"experts": {"count": 4, "every": 2}, "bias": True}, {"tensor": 2, "sequence": True}),
     "muon, fsdp": ({"activation": "gelu"}, {"fsdp": 2}),
+    "experts by fsdp": ({"experts": {"count": 4, "capacity": 1.5}}, {"fsdp": 2}),
     "muon, tensor": ({"kv_heads": 2, "bias": True}, {"tensor": 2, "sequence": True}),
 }  # fmt: skip
 PRODUCTS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
