@@ -6,10 +6,11 @@ from pipeline.config import RunConfig, check_dialogues
 from pipeline.stages import JOURNEY, through
 
 
-def check(config: RunConfig, until: str | None = None) -> None:
+def check(config: RunConfig, until: str | None = None, made: bool = False) -> None:
     """Raise ConfigError where a stage up to ``until`` would be refused: its dialogues, files and packages.
 
-    It looks at the machine it runs on; what `RunConfig` refuses by itself is wrong on every machine.
+    It looks at the machine it runs on; what `RunConfig` refuses by itself is wrong on every machine. A run that is
+    ``made`` up to pretraining tracks nothing any more.
     """
     names = through(until)
     check_dialogues(config, names)
@@ -17,6 +18,6 @@ def check(config: RunConfig, until: str | None = None) -> None:
         stage.read_outside(config)
     if "search" in names:
         importlib.import_module("pipeline.pretrain.options.start").check(config)
-    if "pretrain" in names:
+    if "pretrain" in names and not made:
         for name in config.pretrain.trackers:
             importlib.import_module(f"pipeline.pretrain.trackers.{name}").load()

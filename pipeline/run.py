@@ -134,7 +134,7 @@ def run_journey(config: RunConfig, out: str, terminal: Terminal, until: str | No
         interrupts = stack.enter_context(counted())
         with held():  # an import of torch that is cut can neither go on nor begin anew
             importlib.import_module("torch")
-        ready.check(config, until)
+        ready.check(config, until, made=StageFolder.open(str(storage), "pretrain").manifest() is not None)
         driver = Driver(config, storage, terminal, stack)
         driver.open()
         stack.callback(_report, str(storage), driver.events)

@@ -40,6 +40,7 @@ def test_a_tracker_that_is_not_installed_is_missed_at_once(name: str, monkeypatc
     with pytest.raises(ConfigError, match=f"pip install {name}"):
         ready.check(config)
     ready.check(config, "search")  # which tracks nothing
+    ready.check(config, made=True)
 
 
 def test_a_stage_that_is_none_is_told(tmp_path: Path) -> None:
