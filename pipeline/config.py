@@ -100,9 +100,11 @@ class RunConfig(Config):
 
     @property
     def most_steps(self) -> int:
-        """Steps of pretraining where each has the smallest batch that there may be."""
+        """Steps of pretraining at the most: the smallest batch that there may be all along."""
         least = min(size for _, size in self.batch_sizes)
-        return whole_plan(self.pretrain.tokens, self.model.context, ((0.0, least),)).steps
+        schedules = [self.pretrain.batch, *(self.search.batches if self.search.enabled else ())]
+        plans = (whole_plan(self.pretrain.tokens, self.model.context, schedule) for schedule in schedules)
+        return -(-max(plan.total_sequences for plan in plans) // least)
 
 
 def check_shards(section: str, schedules: Mapping[str, BatchStages], shards: int, replicas: int) -> None:
@@ -122,6 +124,13 @@ def check_shards(section: str, schedules: Mapping[str, BatchStages], shards: int
         raise ConfigError(f"{section}.replicas", replicas, rule, remedy)
 
 
+DIALOGUES = {
+    "finetune.sources": FinetuneConfig().sources,
+    "reward.sources": RewardConfig().sources,
+    "rlhf.sampling.sources": RlhfConfig().sampling.sources,
+}
+
+
 def check_dialogues(config: RunConfig, stages: Collection[str] = ("finetune", "reward", "rlhf")) -> None:
     """Raise ConfigError where one of these stages names a source that the corpus has not: hours later is too late."""
     there = [source.name for source in config.corpus.sources]
@@ -132,7 +141,8 @@ def check_dialogues(config: RunConfig, stages: Collection[str] = ("finetune", "r
     )
     for stage, field, names, held, before in needs:
         absent = [name for name in names if name not in there]
-        if stage in stages and absent:
+        default = names == DIALOGUES[field]  # one of them is enough
+        if stage in stages and absent and not (default and len(absent) < len(names)):
             rule = f"{stage} takes dialogues of the corpus, whose sources are {', '.join(there)}"
             remedy = f"Name those with {held}, add one (kind chats comes with pip), or stop before: --until {before}"
             raise ConfigError(field, absent, rule, remedy)

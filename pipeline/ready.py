@@ -14,9 +14,10 @@ def check(config: RunConfig, until: str | None = None, made: bool = False) -> No
     """
     names = through(until)
     check_dialogues(config, names)
-    for stage in JOURNEY[: len(names)]:
+    later = {stage.outside: stage for stage in JOURNEY[1 : len(names)]}  # the first is asked at once, by itself
+    for stage in later.values():
         stage.read_outside(config)
-    if "search" in names:
+    if "search" in names and not made:
         importlib.import_module("pipeline.pretrain.options.start").check(config)
     if "pretrain" in names and not made:
         for name in config.pretrain.trackers:

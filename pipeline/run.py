@@ -4,6 +4,7 @@ import importlib
 import json
 import os
 import time
+import tomllib
 import traceback
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -207,7 +208,7 @@ def _same_recipe(storage: LocalStorage, config: RunConfig) -> None:
             raise RunDirError("--out", str(storage), "there are files, but no run of ours", remedy)
         if not others:
             return
-    before = read_config(storage).recipe
+    before = tomllib.loads(storage.get("run.toml").decode())["recipe"]
     if before != config.recipe:
         remedy = f"Give another --out, or run the recipe {before}"
         raise RunDirError("--out", str(storage), f"it holds a run of the recipe {before!r}", remedy)
@@ -215,8 +216,6 @@ def _same_recipe(storage: LocalStorage, config: RunConfig) -> None:
 
 def read_config(storage: LocalStorage) -> RunConfig:
     """The resolved config of a run directory."""
-    import tomllib
-
     return build(tomllib.loads(storage.get("run.toml").decode()))
 
 
@@ -227,11 +226,11 @@ def _keep_plan(driver: Driver) -> None:
     """
     view = importlib.import_module("pipeline.views.plan")
     kept = json.loads(driver.storage.get("plan.json")) if driver.storage.exists("plan.json") else {}
+    if kept.get("config") == view.config_digest(driver.config):
+        return
     threads = driver.config.pretrain.threads
     rate = kept["rate_flops"] if kept.get("threads") == threads else view.measure_rate(threads)
     plan = view.make_plan(driver.config, rate)
-    if plan.config == kept.get("config"):
-        return
     if "config" in kept:
         stands = _standing(driver)
         plan = view.standing(plan, kept, stands)

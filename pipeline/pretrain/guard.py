@@ -32,7 +32,8 @@ def judge(config: GuardConfig, course: Course, facts: StepFacts, left: int) -> d
     spike = find_spike(facts.loss, facts.grad_norm, values, loss_z=config.loss_z, norm_z=config.norm_z)
     if spike is None and config.policy != "skip":  # no single step is to blame, so leaving one out mends nothing
         spike = find_rise([loss for loss, _ in values], config.rise_z)
-    if spike is None:
+    near_end = config.rolls_back and left < config.batches + config.back
+    if spike is None or (near_end and not config.lowers and spike.cause == "loss rises"):
         return None
     met = course.recent_events(config.window) + 1
     if met >= config.patience:
@@ -42,7 +43,7 @@ def judge(config: GuardConfig, course: Course, facts: StepFacts, left: int) -> d
             " Lower optim.peak_lr, or look at the data of these steps; pretrain.guard.policy rollback passes over more"
         )
     action = config.policy
-    if config.rolls_back and left < config.batches + config.back:
+    if near_end:
         action = "lower" if config.lowers else "skip"
     return {
         "cause": spike.cause,

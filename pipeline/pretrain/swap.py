@@ -94,7 +94,7 @@ def ask(storage: LocalStorage, config: "RunConfig", at: int, values: dict[str, A
     before = [*config.pretrain.swaps, *live_swaps(folder).values()]
     how = config.pretrain
     check_swaps([*before, swap], config.model, config.optim, how.logical_shards, how.layout, "swap")
-    if at >= config.most_steps:
+    if at >= config.most_steps and not any("batch" in one.set for one in [*before, swap]):
         raise ConfigError("--at", at, f"the run has at most {config.most_steps:,} steps", "Take an earlier one")
     step, rate = _pace(folder)
     margin = max(MARGIN_STEPS, math.ceil(rate * MARGIN_S))

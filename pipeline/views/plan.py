@@ -59,7 +59,7 @@ def make_plan(config: RunConfig, rate: float | None) -> Plan:
     used = rate or DEFAULT_RATE * config.pretrain.threads
     found = costs.stage_costs(config, used)
     return Plan(
-        config=digest.of_json(config.model_dump(mode="json")),
+        config=config_digest(config),
         threads=config.pretrain.threads,
         parameters=config.model.parameters(),
         active_parameters=config.model.active_parameters(),
@@ -75,6 +75,11 @@ def make_plan(config: RunConfig, rate: float | None) -> Plan:
         notes=_notes(config, found["pretrain"], used, rate is not None),
         workers=_workers(config),
     )
+
+
+def config_digest(config: RunConfig) -> str:
+    """Of which config a plan is."""
+    return digest.of_json(config.model_dump(mode="json"))
 
 
 def standing(plan: Plan, kept: dict[str, Any], stages: Collection[str]) -> Plan:

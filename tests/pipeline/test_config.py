@@ -223,6 +223,16 @@ def test_one_absent_name_beside_one_that_is_there_is_not_dropped() -> None:
     assert caught.value.value == ["chat"]
 
 
+def test_one_of_the_default_sources_is_enough() -> None:
+    check_dialogues(load("tiny", ['corpus.sources=[{name = "chats", kind = "chats"}]']))
+
+
+def test_a_swap_may_come_as_late_as_small_batches_make_the_run() -> None:
+    sets = ["search.enabled=false", "pretrain.tokens=256000", "pretrain.batch=[[0.0, 4], [0.5, 256]]"]
+    late = 'pretrain.swaps=[{at=2, set={batch=4}}, {at=252, set={"optim.beta2"=0.99}}]'
+    assert load("tiny", [*sets, late]).most_steps >= 256
+
+
 def test_a_run_that_ends_before_finetuning_needs_no_dialogue() -> None:
     config = load("tiny", [f"corpus.sources={OWN}"])
     check_dialogues(config, NAMES[: NAMES.index("evaluate@pretrain") + 1])

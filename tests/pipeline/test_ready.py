@@ -15,7 +15,6 @@ from pipeline.recipes import load
     [
         ("tokens.file=/there/is/none.json", "tokens.file"),
         ('pretrain.start={kind = "grown", source = "/there/is/no/run"}', "pretrain.start.source"),
-        ('corpus.signals.quality={good = ["/there/is/none.txt"], bad = ["/none.txt"]}', "corpus.signals.quality.good"),
     ],
 )
 def test_a_file_that_a_later_stage_reads_is_missed_at_once(change: str, field: str) -> None:

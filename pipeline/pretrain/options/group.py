@@ -77,8 +77,8 @@ class GroupTrainee(Trainee):
 
     @property
     def bodies(self) -> list[nn.Module]:
-        """The stages of this worker."""
-        return [stage.model for stage in self.replica.stages]
+        """The stages of this worker; none where others have blocks of their own, as it would speak for all."""
+        return [stage.model for stage in self.replica.stages] if self.place.layout.pipeline == 1 else []
 
     def gradient(self, exchange: Exchange) -> Tensor:
         """As in `Trainee`. An exchange that fails is no reason to leave the replica's other workers alone in a

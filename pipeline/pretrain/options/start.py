@@ -4,6 +4,7 @@ What lies outside of the run is part of the stage's fingerprint by its content: 
 """
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -77,8 +78,8 @@ def check(config: "RunConfig") -> None:
     """Raise ConfigError where the small run's model cannot become this one: it is known before anything is made."""
     start = config.pretrain.start
     if start.kind == "grown":
-        get = StageFolder.open(start.source, "pretrain").read_bytes
-        found = GPTConfig.model_validate(checkpoint.load(get, "model", lambda _name, _tensor: None)[1]["config"])
+        manifest = json.loads(StageFolder.open(start.source, "pretrain").read_bytes("model/manifest.json"))
+        found = GPTConfig.model_validate(manifest["facts"]["config"])
         try:
             part("inits", "growth").grow({}, found, config.model, config.seed, start.depth)
         except ValueError as error:

@@ -231,6 +231,20 @@ def test_near_the_end_an_update_is_left_out_and_nothing_taken_back(policy: Polic
     assert heldout(trainee.model) <= 1.01 * heldout(calm.model)
 
 
+def test_a_rise_near_the_end_blames_no_step_where_nothing_can_be_taken_back() -> None:
+    course = Course(64)
+    for step in range(64):
+        course.see({"step": step, "loss": 1.0 + 0.05 * max(0, step - 44), "grad_norm": 1.0})
+    calm = StepFacts(2.0, 1.0, 1.0)
+    for policy, left, action in (
+        ("rollback", 100, "rollback"),
+        ("rollback", 30, None),
+        ("rollback+lower", 30, "lower"),
+    ):
+        event = judge(GuardConfig(policy=policy, loss_z=1e9), course, calm, left)
+        assert (event and event["action"]) == action
+
+
 @pytest.mark.parametrize("steps", [40, 120, 300])
 def test_a_run_that_never_has_a_finite_gradient_does_not_end_as_done(steps: int) -> None:
     class Infinite(GuardedTask):
