@@ -61,9 +61,7 @@ class RunConfig(Config):
                     rule = f"there is no source of this name; sources: {', '.join(sources)}"
                     raise ConfigError(f"tokens.{field}.{name}", name, rule, "Name a source of [[corpus.sources]]")
         shards = self.pretrain.logical_shards
-        schedules = {"pretrain.batch": self.pretrain.batch}
-        schedules |= {f"search.batches[{i}]": b for i, b in enumerate(self.search.batches)}
-        check_shards("pretrain", schedules, shards, self.pretrain.replicas)
+        check_shards("pretrain", self.schedules(idle=True), shards, self.pretrain.replicas)
         for name, section in (("finetune", self.finetune), ("reward", self.reward)):
             schedules = {f"{name}.batch": ((0.0, section.batch),)}
             check_shards(name, schedules, section.logical_shards, section.replicas)
@@ -89,21 +87,29 @@ class RunConfig(Config):
             raise ConfigError("pretrain.swaps.at", late[0], rule, "Take an earlier step, or a token fraction below 1")
         return self
 
+    def schedules(self, idle: bool = False) -> dict[str, BatchStages]:
+        """Batch schedules that pretraining may follow, by field; with ``idle`` those of a search that is off, too."""
+        own = {"pretrain.batch": self.pretrain.batch}
+        searched = self.search.batches if self.search.enabled or idle else ()
+        return own | {f"search.batches[{i}]": schedule for i, schedule in enumerate(searched)}
+
     @property
     def batch_sizes(self) -> list[tuple[str, int]]:
         """(field, sequences a step) of every batch that pretraining may have: its own, the search's, a swap's."""
-        schedules = {"pretrain.batch": self.pretrain.batch}
-        if self.search.enabled:
-            schedules |= {f"search.batches[{i}]": b for i, b in enumerate(self.search.batches)}
-        found = [(name, size) for name, schedule in schedules.items() for _, size in schedule]
+        found = [(name, size) for name, schedule in self.schedules().items() for _, size in schedule]
         return found + [("pretrain.swaps", int(s.set["batch"])) for s in self.pretrain.swaps if "batch" in s.set]
+
+    @property
+    def shard_windows(self) -> int:
+        """Windows of a logical shard, of the largest batch that may come."""
+        return max(size for _, size in self.batch_sizes) // self.pretrain.logical_shards
 
     @property
     def most_steps(self) -> int:
         """Steps of pretraining at the most: the smallest batch that there may be all along."""
         least = min(size for _, size in self.batch_sizes)
-        schedules = [self.pretrain.batch, *(self.search.batches if self.search.enabled else ())]
-        plans = (whole_plan(self.pretrain.tokens, self.model.context, schedule) for schedule in schedules)
+        tokens, context = self.pretrain.tokens, self.model.context
+        plans = (whole_plan(tokens, context, schedule) for schedule in self.schedules().values())
         return -(-max(plan.total_sequences for plan in plans) // least)
 
 
@@ -124,25 +130,19 @@ def check_shards(section: str, schedules: Mapping[str, BatchStages], shards: int
         raise ConfigError(f"{section}.replicas", replicas, rule, remedy)
 
 
-DIALOGUES = {
-    "finetune.sources": FinetuneConfig().sources,
-    "reward.sources": RewardConfig().sources,
-    "rlhf.sampling.sources": RlhfConfig().sampling.sources,
-}
-
-
 def check_dialogues(config: RunConfig, stages: Collection[str] = ("finetune", "reward", "rlhf")) -> None:
     """Raise ConfigError where one of these stages names a source that the corpus has not: hours later is too late."""
     there = [source.name for source in config.corpus.sources]
+    finetune, reward, sampling = config.finetune, config.reward, config.rlhf.sampling
     needs = (
-        ("finetune", "finetune.sources", config.finetune.sources, "turns", "evaluate@pretrain"),
-        ("reward", "reward.sources", config.reward.sources, "ratings", "evaluate@finetune"),
-        ("rlhf", "rlhf.sampling.sources", config.rlhf.sampling.sources, "turns", "reward"),
+        ("finetune.sources", finetune.sources, type(finetune)().sources, "turns", "evaluate@pretrain"),
+        ("reward.sources", reward.sources, type(reward)().sources, "ratings", "evaluate@finetune"),
+        ("rlhf.sampling.sources", sampling.sources, type(sampling)().sources, "turns", "reward"),
     )
-    for stage, field, names, held, before in needs:
-        absent = [name for name in names if name not in there]
-        default = names == DIALOGUES[field]  # one of them is enough
-        if stage in stages and absent and not (default and len(absent) < len(names)):
+    for field, names, default, held, before in needs:
+        stage, absent = field.partition(".")[0], [name for name in names if name not in there]
+        enough = names == default and len(absent) < len(names)  # of the default ones one is enough
+        if stage in stages and absent and not enough:
             rule = f"{stage} takes dialogues of the corpus, whose sources are {', '.join(there)}"
             remedy = f"Name those with {held}, add one (kind chats comes with pip), or stop before: --until {before}"
             raise ConfigError(field, absent, rule, remedy)

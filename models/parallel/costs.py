@@ -71,7 +71,7 @@ def traffic(
     that its replica computes."""
     held = sizes(config, layout, seat)
     own = FLOAT * sum(part.share for part in held.values())
-    passes, b = layout.micro_batches, rows / (layout.data * layout.micro_batches)
+    passes, b = layout.micro_batches, rows / layout.passes
     stream = FLOAT * b * (context or config.context) * config.width
     found = {
         "fsdp": _fsdp(config, layout, held),
@@ -185,7 +185,7 @@ def _activations(config: GPTConfig, layout: Layout, seat: Seat, rows: int) -> fl
     activation, their product, and of each chosen expert its inputs and outputs too. The loss keeps its gradients.
     """
     D, H, t = config.width, config.hidden, layout.tensor
-    places = rows / (layout.data * layout.micro_batches) * config.context
+    places = rows / layout.passes * config.context
     norms = {"rms": 2, "none": 0}.get(config.norm, 1)  # before what the branch reads
     spread = t if layout.sequence else 1
     stream = 2 * (norms * D / spread + D)

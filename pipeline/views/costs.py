@@ -83,7 +83,7 @@ def trials_by_rung(config: RunConfig) -> list[int]:
 def replica_memory(config: RunConfig) -> dict[str, float]:
     """Bytes of one pretraining replica by what they hold, float32; the largest batch counts."""
     model, pretrain = config.model, config.pretrain
-    sequences = shard_windows(config)
+    sequences = config.shard_windows
     if pretrain.micro_batch:
         sequences = min(sequences, 1 if pretrain.micro_batch == "auto" else int(pretrain.micro_batch))
     positions = sequences * model.context
@@ -102,7 +102,7 @@ def replica_memory(config: RunConfig) -> dict[str, float]:
 
 def worker_memory(config: RunConfig, layout: Layout, seat: Seat) -> dict[str, float]:
     """Bytes of one worker of a replica by what they hold while it trains; the largest batch counts."""
-    rows = int(shard_windows(config))
+    rows = config.shard_windows
     held: dict[str, float] = part("parallel", "costs").memory(config.model, layout, seat, rows, config.optim.kind)
     held["activations"] *= recomputed(config)
     held |= {"gradient sums": held["weights"] * (config.pretrain.partial_sums + 1), "process": float(REPLICA_BYTES)}
@@ -121,11 +121,6 @@ def recomputed(config: RunConfig) -> float:
     if not config.pretrain.recompute:
         return 1.0
     return min(1.0, config.model.width / _kept(config) + 1 / config.model.layers)
-
-
-def shard_windows(config: RunConfig) -> float:
-    """Windows of a logical shard, of the largest batch that may come."""
-    return max(size for _, size in config.batch_sizes) / config.pretrain.logical_shards
 
 
 def _kept(config: RunConfig) -> float:

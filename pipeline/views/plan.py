@@ -103,7 +103,7 @@ def _workers(config: RunConfig) -> dict[str, dict[str, float]]:
     """Memory of each worker of a replica, and what it sends in a step; none where a replica is one process."""
     pretrain, bytes_of = config.pretrain, part("parallel", "costs")
     layout = pretrain.layout.model_copy(update={"replicas": pretrain.replicas})
-    rows = int(costs.shard_windows(config))
+    rows = config.shard_windows
     shards = -(-pretrain.logical_shards // pretrain.replicas)
     found = {}
     for rank in range(layout.workers if layout.workers > 1 else 0):

@@ -39,18 +39,13 @@ def settle(config: RunConfig, before: RunConfig | None) -> RunConfig:
 
 def _asked(config: RunConfig) -> tuple[Any, Any, int]:
     view = result_view(config.pretrain)
-    return result_view(config.model), {**view, "micro_batch": "auto"}, _shard(config)
-
-
-def _shard(config: RunConfig) -> int:
-    """Windows of a logical shard of the largest batch that may come."""
-    return -(-max(size for _, size in config.batch_sizes) // config.pretrain.logical_shards)
+    return result_view(config.model), {**view, "micro_batch": "auto"}, config.shard_windows
 
 
 def probed(config: RunConfig) -> int:
     """What fits on this machine: forward and backward in a child whose memory is limited."""
     pretrain = config.pretrain
-    shard = _shard(config)
+    shard = config.shard_windows
     budget = pretrain.memory_bytes or int(free_bytes() * FREE_SHARE / pretrain.replicas)
     room = budget - reserved(config.model, pretrain)
     peaks = measure(config, shard, room) if room > 0 else {}
