@@ -14,8 +14,8 @@ from models.parallel.costs import in_flight, memory, sizes, traffic
 from models.parallel.cuts import boxes, counts, cuts, data_rows, holds, shapes
 from models.parallel.fill import taken
 from models.parallel.pipeline import bubble
+from tests.models.parallel.drawn import BASE, layouts
 
-BASE: dict[str, Any] = {"vocab_size": 61, "context": 16, "layers": 4, "width": 16, "heads": 4, "hidden": 24}
 SHAPES: list[dict[str, Any]] = [
     {},
     {"bias": True, "norm": "layer", "positions": "learned", "activation": "gelu"},
@@ -40,16 +40,10 @@ def test_shapes_are_those_of_the_model(number: int) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(number=st.integers(0, len(SHAPES) - 1), fsdp=st.integers(1, 3), tensor=st.sampled_from([1, 2]), data=st.data())
-def test_the_workers_that_speak_hold_every_number_once(number: int, fsdp: int, tensor: int, data: Any) -> None:
+@given(number=st.integers(0, len(SHAPES) - 1), data=st.data())
+def test_the_workers_that_speak_hold_every_number_once(number: int, data: Any) -> None:
     config = shape(number)
-    layout = Layout(
-        fsdp=fsdp,
-        tensor=tensor,
-        pipeline=data.draw(st.sampled_from([1, 2])),
-        expert=data.draw(st.sampled_from([1, 2])) if config.experts.count else 1,
-        micro_batches=2,
-    )
+    layout = data.draw(layouts(config))
     for name, whole in shapes(config).items():
         met = torch.zeros(whole)
         for rank in range(layout.workers):

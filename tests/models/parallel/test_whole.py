@@ -16,9 +16,9 @@ from models.parallel.costs import memory, sizes
 from models.parallel.cuts import shapes
 from models.parallel.fill import skeleton
 from models.parallel.whole import exchanged, is_turned, matrices
+from tests.models.parallel.drawn import BASE, layouts
 from tests.models.parallel.fakes import MUON
 
-BASE: dict[str, Any] = {"vocab_size": 61, "context": 16, "layers": 4, "width": 16, "heads": 4, "hidden": 24}
 SHAPES: list[dict[str, Any]] = [
     {},
     {"bias": True, "activation": "gelu", "tie_embeddings": False},
@@ -47,16 +47,10 @@ def test_matrices_are_those_of_the_optimiser(number: int) -> None:
 
 
 @settings(max_examples=30, deadline=None)
-@given(number=st.integers(0, len(SHAPES) - 1), fsdp=st.integers(1, 3), tensor=st.sampled_from([1, 2]), data=st.data())
-def test_each_number_is_given_once_and_comes_back(number: int, fsdp: int, tensor: int, data: Any) -> None:
+@given(number=st.integers(0, len(SHAPES) - 1), data=st.data())
+def test_each_number_is_given_once_and_comes_back(number: int, data: Any) -> None:
     config = shape(number)
-    layout = Layout(
-        fsdp=fsdp,
-        tensor=tensor,
-        pipeline=data.draw(st.sampled_from([1, 2])),
-        expert=data.draw(st.sampled_from([1, 2])) if config.experts.count else 1,
-        micro_batches=2,
-    )
+    layout = data.draw(layouts(config))
     for pipeline in range(layout.pipeline):
         back = dict.fromkeys(range(layout.workers), 0)
         for matrix in matrices(config, layout, pipeline):
